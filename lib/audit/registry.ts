@@ -1,0 +1,90 @@
+/**
+ * The registry of privileged operations: each has a permanent code and a schema for its detail. Codes are never
+ * reused or renumbered; an operation that is not here can't be recorded, and one that is not recorded does not build.
+ */
+import { z } from 'zod';
+
+const text = (max: number) => z.string().max(max);
+const uuid = z.uuid();
+const fingerprint = text(100);
+
+/** Denials say why in a closed word, never in an attacker's words. */
+const reason = z.string().regex(/^[a-z0-9_]{1,64}$/);
+
+const define = <T extends string>(table: Record<T, { code: string; detail: z.ZodObject }>) => table;
+
+export const operations = define({
+  'log.open': { code: 'HF0001', detail: z.strictObject({ origin: text(200) }) },
+  'log.checkpoint': { code: 'HF0002', detail: z.strictObject({ lanes: z.record(text(64), z.int()) }) },
+  'log.gap': { code: 'HF0003', detail: z.strictObject({ type: text(64), count: z.int(), reason: reason.optional() }) },
+  'lane.close': { code: 'HF0004', detail: z.strictObject({ lane: text(64) }) },
+  'audit.read': { code: 'HF0010', detail: z.strictObject({ from: z.int(), count: z.int() }) },
+  'audit.export': { code: 'HF0011', detail: z.strictObject({ size: z.int() }) },
+  'server.start': { code: 'HF0020', detail: z.strictObject({ version: text(64) }) },
+  'server.stop': { code: 'HF0021', detail: z.strictObject({ version: text(64) }) },
+  'fleet.create': {
+    code: 'HF0030',
+    detail: z.strictObject({ pin: text(64), threshold: z.int(), operators: z.array(fingerprint).max(64) }),
+  },
+  'token.create': {
+    code: 'HF0100',
+    detail: z.strictObject({
+      expires: text(30),
+      labels: z.record(text(63), text(63)),
+      hostname: text(253).optional(),
+      fingerprint: fingerprint.optional(),
+    }),
+  },
+  'token.cancel': { code: 'HF0101', detail: z.strictObject({}) },
+  'node.enroll': {
+    code: 'HF0200',
+    detail: z.strictObject({
+      token: text(64),
+      hostname: text(253),
+      fingerprint,
+      labels: z.record(text(63), text(63)),
+      platform: text(64),
+      version: text(64),
+    }),
+  },
+  'node.enroll.refuse': {
+    code: 'HF0201',
+    detail: z.strictObject({
+      reason,
+      token: text(64).optional(),
+      fingerprint: fingerprint.optional(),
+      hostname: text(253).optional(),
+    }),
+  },
+  'node.renew': { code: 'HF0202', detail: z.strictObject({ serial: text(64), expires: text(30) }) },
+  'node.renew.refuse': { code: 'HF0203', detail: z.strictObject({ reason }) },
+  'node.quarantine': { code: 'HF0204', detail: z.strictObject({ reason: text(200).optional() }) },
+  'node.recover': { code: 'HF0205', detail: z.strictObject({ reason: text(200).optional() }) },
+  'node.revoke': { code: 'HF0206', detail: z.strictObject({ reason: text(200).optional() }) },
+  'node.request.refuse': {
+    code: 'HF0210',
+    detail: z.strictObject({ reason, method: text(100).optional(), claimed: uuid.optional() }),
+  },
+  'access.refuse': { code: 'HF0300', detail: z.strictObject({ reason, route: text(100) }) },
+  'policy.publish': {
+    code: 'HF0400',
+    detail: z.strictObject({
+      digest: text(64),
+      previous: text(64),
+      signers: z.array(fingerprint).max(64),
+      crates: z.array(text(64)).max(1000),
+    }),
+  },
+  'policy.rollback': {
+    code: 'HF0401',
+    detail: z.strictObject({
+      digest: text(64),
+      previous: text(64),
+      signers: z.array(fingerprint).max(64),
+      to: z.int(),
+    }),
+  },
+  'policy.refuse': { code: 'HF0402', detail: z.strictObject({ reason }) },
+});
+
+export type OperationType = keyof typeof operations;
