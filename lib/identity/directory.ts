@@ -1,0 +1,188 @@
+/**
+ * The node directory: what a gateway keeps of every node in memory, so that a check-in reads no store. Loaded once,
+ * then fed by the store's change feed; when the feed goes silent the directory says so, and the gateway refuses.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import type { Ed25519PublicKey } from '../crypto/ed25519.ts';
+import { type Change, type FeedPosition, type Item, type Key, type Store, StoreError } from '../store/port.ts';
+import { type NodeState, nodeItems, parseNode, type ReleaseRef } from './nodes.ts';
+
+/** After this long without a successful read of the feed, what is in memory may miss a revocation. */
+export const maxSilenceMs = 10_000;
+
+/** What is kept of a node: no more, because there may be very many. */
+export type DirectoryNode = {
+  readonly uuid: string;
+  readonly name: string;
+  readonly state: NodeState;
+  readonly revision: number;
+  readonly identityKey: Ed25519PublicKey;
+  readonly seenAt?: number;
+};
+
+/** A node without `node` is gone or unreadable: it is unknown from then on, and its streams must be cut too. */
+export type DirectoryChange =
+  | { readonly kind: 'node'; readonly uuid: string; readonly node?: DirectoryNode }
+  | { readonly kind: 'release'; readonly release: ReleaseRef };
+
+export interface NodeDirectory {
+  get(uuid: string): DirectoryNode | undefined;
+  /** False once the feed has been silent for `maxSilenceMs`: refuse requests then. */
+  fresh(): boolean;
+  /** The fleet's current release; none before the first publish. */
+  release(): ReleaseRef | undefined;
+  /** Called for every change of a node's state or key and of the current release. Returns its own cancellation. */
+  onChange(listener: (change: DirectoryChange) => void): () => void;
+  readonly size: number;
+  close(): Promise<void>;
+}
+
+export type DirectoryDeps = {
+  readonly store: Store;
+  readonly now: () => number;
+  readonly logger: Pick<Logger, 'warn' | 'error'>;
+  /** Waits between failed reads; injected by tests. */
+  readonly pause?: (signal: AbortSignal) => Promise<void>;
+};
+
+const currentRelease: Key = { pk: 'release', sk: 'current' };
+const storedRelease = z.object({ number: z.int().min(1), digest: z.string().regex(/^[0-9a-f]{64}$/) });
+
+/** Resolves when every node is in memory. Throws what the store throws when it can't be loaded. */
+export async function openNodeDirectory(deps: DirectoryDeps): Promise<NodeDirectory> {
+  const { store, now, logger } = deps;
+  const pause = deps.pause ?? ((signal) => sleep(200, undefined, { signal, ref: false }));
+  const listeners = new Set<(change: DirectoryChange) => void>();
+  const stop = new AbortController();
+  let nodes = new Map<string, DirectoryNode>();
+  let release: ReleaseRef | undefined;
+  let heardAt = now();
+
+  let position = await load();
+  const following = follow();
+
+  return {
+    get: (uuid) => nodes.get(uuid),
+    fresh: () => now() - heardAt <= maxSilenceMs && !stop.signal.aborted,
+    release: () => release,
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    get size() {
+      return nodes.size;
+    },
+    async close() {
+      stop.abort();
+      listeners.clear();
+      await following;
+    },
+  };
+
+  /** Loads everything anew. The position is taken first, so that no change falls between it and the load. */
+  async function load(): Promise<FeedPosition> {
+    const askedAt = now();
+    const start = await store.feed.now();
+    const before = nodes;
+    const loaded = new Map<string, DirectoryNode>();
+    for await (const item of nodeItems(store)) {
+      const node = readNode(item);
+      if (node) loaded.set(node.uuid, node);
+    }
+    const current = await store.get(currentRelease);
+    nodes = loaded;
+    heardAt = askedAt;
+    for (const uuid of before.keys()) if (!loaded.has(uuid)) tell({ kind: 'node', uuid });
+    for (const [uuid, node] of loaded) if (differs(before.get(uuid), node)) tell({ kind: 'node', uuid, node });
+    if (current) takeRelease(current);
+    return start;
+  }
+
+  async function follow(): Promise<void> {
+    while (!stop.signal.aborted) {
+      // A read that began before a silence may end after it: only what was asked counts as heard.
+      const askedAt = now();
+      try {
+        const read = await store.feed.read(position, { limit: 1000, waitMs: 1000, signal: stop.signal });
+        for (const change of read.changes) take(change);
+        position = read.position;
+        heardAt = Math.max(heardAt, askedAt);
+      } catch (error) {
+        if (stop.signal.aborted) return;
+        logger.warn({ err: error }, 'The change feed of the store could not be read');
+        await recover(error);
+      }
+    }
+  }
+
+  async function recover(error: unknown): Promise<void> {
+    try {
+      if (error instanceof StoreError && error.code === 'feed_expired') position = await load();
+      else await pause(stop.signal);
+    } catch (second) {
+      if (stop.signal.aborted) return;
+      logger.warn({ err: second }, 'The node directory could not be loaded anew');
+      await pause(stop.signal).catch(() => undefined);
+    }
+  }
+
+  function take({ key, item }: Change): void {
+    if (key.pk.startsWith('node#')) takeNode(key.sk, item);
+    else if (key.pk === currentRelease.pk && key.sk === currentRelease.sk && item) takeRelease(item);
+  }
+
+  function takeNode(uuid: string, item: Item | undefined): void {
+    const held = nodes.get(uuid);
+    const node = item && readNode(item);
+    if (!node) {
+      // Nothing of ours deletes or garbles a node: whoever did gets a node that is refused.
+      nodes.delete(uuid);
+      if (held) tell({ kind: 'node', uuid });
+      return;
+    }
+    // The feed repeats what was already loaded: an older state, "active" before a revocation, must not come back.
+    if (held && (node.revision < held.revision || held.state === 'revoked')) return;
+    nodes.set(uuid, node);
+    if (differs(held, node)) tell({ kind: 'node', uuid, node });
+  }
+
+  function takeRelease(item: Item): void {
+    const parsed = storedRelease.safeParse(item);
+    if (!parsed.success) {
+      logger.error('The current release in the store can not be read');
+      return;
+    }
+    if (release && parsed.data.number < release.number) return;
+    if (release?.number === parsed.data.number && release.digest === parsed.data.digest) return;
+    release = parsed.data;
+    tell({ kind: 'release', release });
+  }
+
+  function readNode(item: Item): DirectoryNode | undefined {
+    try {
+      const { uuid, name, state, revision, identityKey, seenAt } = parseNode(item);
+      return { uuid, name, state, revision, identityKey, ...(seenAt === undefined ? {} : { seenAt }) };
+    } catch (error) {
+      logger.error({ err: error }, 'A stored node can not be read and is refused');
+      return undefined;
+    }
+  }
+
+  function tell(change: DirectoryChange): void {
+    for (const listener of listeners) {
+      try {
+        listener(change);
+      } catch (error) {
+        logger.error({ err: error }, 'A listener of the node directory failed');
+      }
+    }
+  }
+}
+
+function differs(held: DirectoryNode | undefined, node: DirectoryNode): boolean {
+  return (
+    held === undefined || held.state !== node.state || !held.identityKey.every((b, i) => b === node.identityKey[i])
+  );
+}
