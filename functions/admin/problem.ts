@@ -1,0 +1,124 @@
+/** Problem details (RFC 9457): the one place where anything becomes an HTTP error, and where it is decided what a caller learns. */
+import type { Logger } from 'pino';
+import { AccessError } from '../../lib/access/errors.ts';
+import { AuditError } from '../../lib/audit/port.ts';
+import { CryptoError } from '../../lib/crypto/errors.ts';
+import { StoreError } from '../../lib/store/port.ts';
+
+/** The permanent names of what can go wrong; `type` is `urn:holdfast:problem:<name>`. */
+export type ProblemName =
+  | 'unauthenticated'
+  | 'forbidden'
+  | 'not-found'
+  | 'method-not-allowed'
+  | 'invalid-request'
+  | 'too-large'
+  | 'unsupported-media-type'
+  | 'conflict'
+  | 'refused'
+  | 'unavailable'
+  | 'internal';
+
+const statuses: Record<ProblemName, { readonly status: number; readonly title: string }> = {
+  unauthenticated: { status: 401, title: 'Authentication is required' },
+  forbidden: { status: 403, title: 'Not permitted' },
+  'not-found': { status: 404, title: 'Not found' },
+  'method-not-allowed': { status: 405, title: 'Method not allowed' },
+  'invalid-request': { status: 400, title: 'The request is not valid' },
+  'too-large': { status: 413, title: 'The request is too large' },
+  'unsupported-media-type': { status: 415, title: 'The media type is not supported' },
+  conflict: { status: 409, title: 'The request conflicts with the present state' },
+  refused: { status: 422, title: 'Refused' },
+  unavailable: { status: 503, title: 'Not available at the moment' },
+  internal: { status: 500, title: 'Internal error' },
+};
+
+/** As it goes over the wire. `reason` is the stable code of the refusing domain, where there is one. */
+export type ProblemDetails = {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail?: string;
+  readonly reason?: string;
+};
+
+/** Thrown by routes. `detail` is shown to the caller, `cause` never. */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  readonly problem: ProblemName;
+  readonly reason: string | undefined;
+  constructor(problem: ProblemName, detail: string, options?: ErrorOptions & { readonly reason?: string }) {
+    super(detail, options);
+    this.problem = problem;
+    this.reason = options?.reason;
+  }
+}
+
+/** Turns whatever was thrown into a response. What is nobody's fault but ours is logged and shown without detail. */
+export function problemResponse(error: unknown, logger: Logger): Response {
+  const problem = toProblem(error);
+  if (problem.problem === 'internal') logger.error({ err: error }, 'a route failed');
+  else if (problem.problem === 'unavailable') logger.warn({ err: error }, 'a route was refused for want of a resource');
+  const { status, title } = statuses[problem.problem];
+  const details: ProblemDetails = {
+    type: `urn:holdfast:problem:${problem.problem}`,
+    title,
+    status,
+    ...(problem.message === '' ? {} : { detail: problem.message }),
+    ...(problem.reason === undefined ? {} : { reason: problem.reason }),
+  };
+  const headers: Record<string, string> = { 'content-type': 'application/problem+json' };
+  // RFC 9110 §11.6.1: a 401 names the scheme.
+  if (status === 401) headers['www-authenticate'] = 'Bearer realm="holdfast"';
+  return new Response(JSON.stringify(details), { status, headers });
+}
+
+function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof StoreError) return fromStore(error);
+  if (error instanceof AuditError) return fromAudit(error);
+  if (error instanceof CryptoError) return new Problem('invalid-request', error.message, { reason: error.code });
+  if (error instanceof AccessError) return new Problem('forbidden', 'the credential is not accepted', { cause: error });
+  return new Problem('internal', '', { cause: error });
+}
+
+function fromStore(error: StoreError): Problem {
+  switch (error.code) {
+    case 'conflict':
+      return new Problem('conflict', 'somebody else changed the same thing at the same time; try again', {
+        cause: error,
+      });
+    case 'unavailable':
+    case 'unknown_outcome':
+    case 'full':
+    case 'read_only':
+    case 'closed':
+      return new Problem('unavailable', 'the store did not accept the operation', { cause: error, reason: error.code });
+    case 'invalid':
+    case 'corrupt':
+    case 'feed_expired':
+      return new Problem('internal', '', { cause: error });
+    default:
+      return error.code satisfies never;
+  }
+}
+
+function fromAudit(error: AuditError): Problem {
+  switch (error.code) {
+    // No operation without its entry: when the log can't take it, the operation did not happen.
+    case 'unavailable':
+      return new Problem('unavailable', 'the audit log did not accept the entry, so nothing was done', {
+        cause: error,
+        reason: 'audit_unavailable',
+      });
+    case 'missing':
+      return new Problem('not-found', error.message, { cause: error });
+    case 'invalid':
+    case 'malformed':
+    case 'not_authentic':
+    case 'corrupt':
+      return new Problem('internal', '', { cause: error });
+    default:
+      return error.code satisfies never;
+  }
+}
