@@ -1,0 +1,109 @@
+/** The SQLite file of a store: created with its final mode, recognised as ours, brought to this version's schema. */
+import { accessSync, closeSync, constants, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { StoreError } from './port.ts';
+import { toStoreError } from './sqlite-errors.ts';
+
+/** In the file's header, so that a database of another program is not taken for a store: "Hfst". */
+const applicationId = 0x48667374;
+const schemaVersion = 1;
+
+/**
+ * `item` holds what stands, `change` what happened, in commit order: `seq` only grows, because the newest row is never
+ * pruned. Keys are BLOBs, which compare by memcmp, and so by UTF-8 bytes.
+ */
+const schema = `
+  CREATE TABLE item (
+    pk BLOB NOT NULL, sk BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (pk, sk)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE change (
+    seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, pk BLOB NOT NULL, sk BLOB NOT NULL, value BLOB
+  ) STRICT;
+  CREATE TABLE feed (id TEXT NOT NULL) STRICT;
+  INSERT INTO feed VALUES (lower(hex(randomblob(16))));
+  PRAGMA application_id = ${applicationId};
+  PRAGMA user_version = ${schemaVersion};
+`;
+
+/** How long SQLite itself blocks the process for a lock; longer waits are retries that let other work run. */
+const openTimeoutMs = 5_000;
+const writeTimeoutMs = 20;
+
+/** Throws `read_only`, `full`, `corrupt` or `unavailable`, each with its remedy. */
+export function openSqliteFile(path: string): DatabaseSync {
+  let database: DatabaseSync | undefined;
+  try {
+    createWithMode(path);
+    database = new DatabaseSync(path, { timeout: openTimeoutMs, enableForeignKeyConstraints: false });
+    // FULL: with a write-ahead log, only this makes a commit survive a loss of power (https://www.sqlite.org/pragma.html#pragma_synchronous).
+    // The fullfsync pragmas do so on macOS, and are without effect elsewhere.
+    database.exec(`
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = FULL;
+      PRAGMA fullfsync = ON;
+      PRAGMA checkpoint_fullfsync = ON;
+      PRAGMA trusted_schema = OFF;
+      PRAGMA cell_size_check = ON;
+      PRAGMA journal_size_limit = 67108864;
+    `);
+    ensureSchema(database, path);
+    database.exec(`PRAGMA busy_timeout = ${writeTimeoutMs}`);
+    return database;
+  } catch (error) {
+    database?.close();
+    throw toStoreError(error, path);
+  }
+}
+
+/** The file exists with mode 0600 before SQLite opens it; its write-ahead log and index take the same mode. */
+function createWithMode(path: string): void {
+  const directory = dirname(path);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (existsSync(path)) {
+    if (!statSync(path).isFile()) throw new StoreError('unavailable', `store ${JSON.stringify(path)} is not a file`);
+    // SQLite would open a file it may not write for reading only, and fail at the first write.
+    accessSync(path, constants.R_OK | constants.W_OK);
+    accessSync(directory, constants.W_OK);
+    return;
+  }
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (error) {
+    // Another process was faster.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return;
+  }
+  const handle = openSync(directory, 'r');
+  fsyncSync(handle);
+  closeSync(handle);
+}
+
+function ensureSchema(database: DatabaseSync, path: string): void {
+  if (readPragma(database, 'user_version') === 0) {
+    database.exec('BEGIN IMMEDIATE');
+    try {
+      const tables = database.prepare('SELECT count(*) AS count FROM sqlite_schema').get()!['count'];
+      if (readPragma(database, 'user_version') === 0 && readPragma(database, 'application_id') === 0 && tables === 0) {
+        database.exec(schema);
+      }
+      database.exec('COMMIT');
+    } finally {
+      if (database.isTransaction) database.exec('ROLLBACK');
+    }
+  }
+  if (readPragma(database, 'application_id') !== applicationId) {
+    throw new StoreError('corrupt', `${JSON.stringify(path)} is a database of another program; check the path`);
+  }
+  const version = readPragma(database, 'user_version');
+  if (version !== schemaVersion) {
+    throw new StoreError(
+      'corrupt',
+      `store ${JSON.stringify(path)} has schema version ${version}, this program knows ${schemaVersion}; run the release that wrote it, or a newer one`,
+    );
+  }
+}
+
+function readPragma(database: DatabaseSync, name: 'user_version' | 'application_id'): number {
+  return Number(database.prepare(`PRAGMA ${name}`).get()![name]);
+}
