@@ -1,0 +1,322 @@
+/**
+ * How files, directories and symlinks are read and changed: temp + fsync + rename relative to an opened directory,
+ * with the final owner and mode before the first byte. The steps are named so that tests can cut a change short at
+ * each of them.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { constants, type Stats } from 'node:fs';
+import {
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  rename,
+  rmdir,
+  symlink,
+  unlink,
+} from 'node:fs/promises';
+import { inParent, type OpenedDirectory, openDirectory, quote } from './directories.ts';
+import { systemCode } from './errors.ts';
+import { HostError, type Ownership, type Place, type Status, type Step } from './host.ts';
+
+export type FileDeps = {
+  /** The user id that the agent runs as. */
+  readonly self: number;
+  /** Called before each step; what it throws cuts the change short there. */
+  readonly step: (step: Step, path: string) => void;
+};
+
+const permissionBits = 0o7777;
+
+/** Only regular content is read: without O_NONBLOCK, opening a pipe would wait for its writer. */
+const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+const createFlags = constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | constants.O_WRONLY;
+const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
+const temporaryName = /^\.holdfast-[0-9a-f]{24}\.tmp$/;
+
+export async function inspect(deps: FileDeps, place: Place): Promise<Status | undefined> {
+  try {
+    return await inParent(place, deps.self, async (directory, name) => {
+      const entry = await directory.entry(name);
+      const status = await lstat(entry);
+      return { ...parseStatus(status), target: status.isSymbolicLink() ? await readlink(entry) : undefined };
+    });
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || (error instanceof HostError && error.code === 'not_found')) {
+      return undefined;
+    }
+    throw hostError(error, 'look at', place.path);
+  }
+}
+
+/** SHA-256 (hex) of a regular file. */
+export async function digest(deps: FileDeps, place: Place): Promise<string> {
+  return withFile(deps, place, async (file) => {
+    const hash = createHash('sha256');
+    for await (const chunk of file.createReadStream({ autoClose: false })) {
+      hash.update(chunk);
+    }
+    return hash.digest('hex');
+  });
+}
+
+export async function read(deps: FileDeps, place: Place, maxBytes: number): Promise<Uint8Array> {
+  return withFile(deps, place, async (file) => {
+    const { size } = await file.stat();
+    if (size > maxBytes) {
+      throw new HostError('too_large', `${quote(place.path)} has ${size} bytes, and at most ${maxBytes} are read`);
+    }
+    return file.readFile();
+  });
+}
+
+export async function writeFile(
+  deps: FileDeps,
+  place: Place,
+  content: Uint8Array,
+  ownership: Ownership,
+): Promise<void> {
+  await replace(deps, place, async (temporary) => {
+    deps.step('create temporary', place.path);
+    // Permission bits only: setuid and the like are given after the owner, who would take them away again.
+    const file = await open(temporary, createFlags, ownership.mode & 0o777);
+    try {
+      await own(deps, file, place, ownership);
+      deps.step('write', place.path);
+      await file.writeFile(content);
+      deps.step('sync', place.path);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  });
+}
+
+export async function writeSymlink(deps: FileDeps, place: Place, target: string): Promise<void> {
+  await replace(deps, place, async (temporary) => {
+    deps.step('create temporary', place.path);
+    await symlink(target, temporary);
+  });
+}
+
+export async function makeDirectory(deps: FileDeps, place: Place, ownership: Ownership): Promise<void> {
+  await change(deps, place, 'make', async (directory, name) => {
+    deps.step('make directory', place.path);
+    // Never looser than declared, also for the moment before it has its owner.
+    await mkdir(await directory.entry(name), { mode: ownership.mode & 0o700 });
+    await ownDirectory(deps, directory, name, place, ownership);
+    deps.step('sync directory', place.path);
+    await directory.sync();
+  });
+}
+
+export async function setDirectory(deps: FileDeps, place: Place, ownership: Ownership): Promise<void> {
+  await change(deps, place, 'change', (directory, name) => ownDirectory(deps, directory, name, place, ownership));
+}
+
+export async function removeFile(deps: FileDeps, place: Place): Promise<void> {
+  await change(deps, place, 'remove', async (directory, name) => {
+    deps.step('remove', place.path);
+    await unlink(await directory.entry(name)).catch(unlessAbsent);
+    deps.step('sync directory', place.path);
+    await directory.sync();
+  });
+}
+
+export async function removeDirectory(deps: FileDeps, place: Place, options: { recurse: boolean }): Promise<void> {
+  await change(deps, place, 'remove', async (directory, name) => {
+    if (options.recurse) {
+      await empty(deps, await directory.entry(name), place.path, undefined);
+    }
+    deps.step('remove', place.path);
+    await rmdir(await directory.entry(name)).catch(unlessAbsent);
+    deps.step('sync directory', place.path);
+    await directory.sync();
+  });
+}
+
+/** Removes our own left-overs: their name is ours alone, and so is their owner. */
+export async function sweep(deps: FileDeps, place: Place): Promise<number> {
+  let directory: OpenedDirectory;
+  try {
+    directory = await openDirectory(place, deps.self);
+  } catch (_absentOrUntrusted) {
+    // Whatever is wrong with it is said by the resource that lives there.
+    return 0;
+  }
+  try {
+    let removed = 0;
+    for (const name of await readdir(await directory.entry('.'))) {
+      if (temporaryName.test(name)) {
+        const entry = await directory.entry(name);
+        const status = await lstat(entry);
+        // A temporary that was given to its declared owner already is ours too: only root could have given it.
+        if (!status.isDirectory() && (deps.self === 0 || status.uid === deps.self)) {
+          deps.step('remove temporary', place.path);
+          await unlink(entry).catch(unlessAbsent);
+          removed += 1;
+        }
+      }
+    }
+    return removed;
+  } catch (error) {
+    throw hostError(error, 'clean up', place.path);
+  } finally {
+    await directory.close();
+  }
+}
+
+/** The one way in which something gets its final name. `make` makes the temporary, which goes away if it throws. */
+async function replace(deps: FileDeps, place: Place, make: (temporary: string) => Promise<void>): Promise<void> {
+  await change(deps, place, 'write', async (directory, name) => {
+    const temporary = await directory.entry(`.holdfast-${randomBytes(12).toString('hex')}.tmp`);
+    try {
+      await make(temporary);
+      deps.step('rename', place.path);
+      await rename(temporary, await directory.entry(name));
+    } catch (error) {
+      deps.step('remove temporary', place.path);
+      await unlink(temporary).catch(() => undefined);
+      throw error;
+    }
+    deps.step('sync directory', place.path);
+    await directory.sync();
+  });
+}
+
+async function change(
+  deps: FileDeps,
+  place: Place,
+  verb: string,
+  use: (directory: OpenedDirectory, name: string) => Promise<void>,
+): Promise<void> {
+  try {
+    await inParent(place, deps.self, use);
+  } catch (error) {
+    throw hostError(error, verb, place.path);
+  }
+}
+
+async function withFile<T>(deps: FileDeps, place: Place, use: (file: FileHandle) => Promise<T>): Promise<T> {
+  try {
+    return await inParent(place, deps.self, async (directory, name) => {
+      const file = await open(await directory.entry(name), readFlags);
+      try {
+        if (!(await file.stat()).isFile()) {
+          throw new HostError('wrong_kind', `${quote(place.path)} is not a regular file`);
+        }
+        return await use(file);
+      } finally {
+        await file.close();
+      }
+    });
+  } catch (error) {
+    throw hostError(error, 'read', place.path);
+  }
+}
+
+/** Owner first, then mode: chown(2) clears setuid and setgid. Only what open(2) and the umask didn't already give. */
+async function own(deps: FileDeps, file: FileHandle, place: Place, ownership: Ownership): Promise<void> {
+  const made = await file.stat();
+  if (made.uid !== ownership.uid || made.gid !== ownership.gid) {
+    deps.step('set ownership', place.path);
+    await file.chown(ownership.uid, ownership.gid);
+  }
+  if (((await file.stat()).mode & permissionBits) !== ownership.mode) {
+    deps.step('set ownership', place.path);
+    await file.chmod(ownership.mode);
+  }
+}
+
+async function ownDirectory(
+  deps: FileDeps,
+  directory: OpenedDirectory,
+  name: string,
+  place: Place,
+  ownership: Ownership,
+): Promise<void> {
+  const handle = await open(await directory.entry(name), directoryFlags);
+  try {
+    await own(deps, handle, place, ownership);
+    deps.step('sync', place.path);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Removes what is in a directory, from descriptors only; a symlink is removed, not followed. */
+async function empty(deps: FileDeps, entry: string, path: string, device: number | undefined): Promise<void> {
+  const handle = await open(entry, directoryFlags).catch(unlessAbsent);
+  if (handle === undefined) {
+    return;
+  }
+  try {
+    const { dev } = await handle.stat();
+    if (device !== undefined && dev !== device) {
+      throw new HostError('wrong_kind', `${quote(path)} is a mount: not removed`);
+    }
+    const inside = process.platform === 'linux' ? `/proc/self/fd/${handle.fd}` : entry;
+    for (const child of await readdir(inside, { withFileTypes: true })) {
+      const childEntry = `${inside}/${child.name}`;
+      const childPath = `${path}/${child.name}`;
+      if (child.isDirectory()) {
+        await empty(deps, childEntry, childPath, dev);
+        deps.step('remove', childPath);
+        await rmdir(childEntry).catch(unlessAbsent);
+      } else {
+        deps.step('remove', childPath);
+        await unlink(childEntry).catch(unlessAbsent);
+      }
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+function parseStatus(status: Stats): Omit<Status, 'target'> {
+  const kind = status.isFile()
+    ? 'file'
+    : status.isDirectory()
+      ? 'directory'
+      : status.isSymbolicLink()
+        ? 'symlink'
+        : 'other';
+  return { kind, mode: status.mode & permissionBits, uid: status.uid, gid: status.gid, bytes: status.size };
+}
+
+function unlessAbsent(error: unknown): undefined {
+  if (systemCode(error) !== 'ENOENT') {
+    throw error;
+  }
+}
+
+const systemReasons: { readonly [code: string]: string } = {
+  EACCES: 'the agent has no right to',
+  EPERM: 'the agent has no right to',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'no space is left on the file system',
+  EDQUOT: 'the disk quota is used up',
+  EISDIR: 'it is a directory',
+  ENOTDIR: 'it is not a directory',
+  ENOTEMPTY: 'the directory is not empty',
+  EEXIST: 'it exists already',
+  ENOENT: 'it does not exist',
+  ELOOP: 'it is a symlink',
+  ENAMETOOLONG: 'its name is too long',
+  EBUSY: 'it is in use, or a mount',
+};
+
+/** Errors of the system, said in terms of the resource's path instead of the descriptor's. */
+function hostError(error: unknown, verb: string, path: string): unknown {
+  const code = systemCode(error);
+  if (error instanceof HostError || code === undefined) {
+    return error;
+  }
+  const reason = systemReasons[code] ?? 'the operating system refused';
+  const kind = code === 'ENOTEMPTY' ? 'not_empty' : code === 'ENOENT' ? 'not_found' : 'system';
+  return new HostError(kind, `can't ${verb} ${quote(path)}: ${reason} (${code})`, { cause: error });
+}
