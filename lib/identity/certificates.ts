@@ -3,18 +3,16 @@
  * only the identity service may use it.
  */
 import { randomBytes } from 'node:crypto';
-import { toHex } from '../crypto/encoding.ts';
+import { fromHex, toHex } from '../crypto/encoding.ts';
 import { CryptoError } from '../crypto/errors.ts';
-import { issueNodeCertificate, parseCsr } from '../crypto/x509.ts';
+import { issueNodeCertificate } from '../crypto/x509.ts';
+import { verifyCsr } from '../crypto/x509-csr.ts';
 import type { Signer } from '../keys/port.ts';
 
 const hourMs = 3_600_000;
 export const defaultLifeMs = 24 * hourMs;
 export const minLifeMs = hourMs;
 export const maxLifeMs = 7 * 24 * hourMs;
-
-/** Certificates begin a little before they are made, for machines whose clock is behind. */
-const backdateMs = 5 * 60_000;
 
 /** A certificate as it will be issued, so that it can be recorded before it exists. */
 export type CertificatePlan = {
@@ -57,11 +55,11 @@ export function createNodeCertificates(deps: CertificateDeps): NodeCertificates 
     plan() {
       // X.509 times have whole seconds (RFC 5280 §4.1.2.5).
       const from = Math.floor(now() / 1000) * 1000;
-      return { serial: newSerial(random), notBefore: from - backdateMs, notAfter: from + lifeMs };
+      return { serial: newSerial(random), notBefore: from, notAfter: from + lifeMs };
     },
     async accepts(csr) {
       try {
-        await parseCsr(csr);
+        await verifyCsr(csr);
         return true;
       } catch (error) {
         if (error instanceof CryptoError) return false;
@@ -69,7 +67,8 @@ export function createNodeCertificates(deps: CertificateDeps): NodeCertificates 
       }
     },
     issue({ uuid, csr, plan }) {
-      const { serial, notBefore, notAfter } = plan;
+      const { notBefore, notAfter } = plan;
+      const serial = fromHex(plan.serial);
       return issueNodeCertificate({ authority, signer, fleet, uuid, csr, notBefore, notAfter, serial });
     },
   };
