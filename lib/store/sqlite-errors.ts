@@ -1,5 +1,6 @@
-/** What an SQLite or file system error means for the store: its code, and a remedy that an operator can act on. */
+/** What an SQLite error means for the store: its code, and a remedy that an operator can act on. */
 import { StoreError } from './port.ts';
+import { fromSystemError } from './system-errors.ts';
 
 // Primary result codes: https://www.sqlite.org/rescode.html
 const sqliteCodes = {
@@ -55,20 +56,6 @@ export function toStoreError(error: unknown, path: string, committing = false): 
         ? make('unknown_outcome', 'failed to reach its disk while committing; check the disk, then restart')
         : make('unavailable', 'cannot reach its disk; check the disk, nothing was written');
     default:
-      return fromSystemError(error, make);
-  }
-}
-
-function fromSystemError(error: unknown, make: (code: StoreError['code'], message: string) => StoreError): StoreError {
-  switch ((error as NodeJS.ErrnoException | null)?.code) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return make('full', 'has no space left on its disk; free some, nothing was written');
-    case 'EROFS':
-    case 'EACCES':
-    case 'EPERM':
-      return make('read_only', 'cannot be written; give this user write permission on the file and its directory');
-    default:
-      return make('unavailable', `failed: ${error instanceof Error ? error.message : String(error)}`);
+      return fromSystemError(error, store);
   }
 }

@@ -91,6 +91,8 @@ export function openSqliteFeed(database: DatabaseSync, path: string, options: Sq
       const attempt = () => {
         assertOpen();
         const { changes, last } = changesAfter(parsePosition(after, extent()), limit);
+        // Again: another process may have pruned between the two statements, and the changes would have a gap.
+        parsePosition(after, extent());
         return changes.length === 0 ? undefined : { changes, position: formatPosition(id, last) };
       };
       try {

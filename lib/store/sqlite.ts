@@ -33,11 +33,12 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Stor
 
   const commits = createGroupCommit({
     begin: () => begin.run(),
-    apply: items.apply,
-    commit() {
+    apply(writes) {
+      const outcome = items.apply(writes);
       feed.prune();
-      commit.run();
+      return outcome;
     },
+    commit: () => commit.run(),
     rollback() {
       // SQLite itself rolls back after some errors (https://www.sqlite.org/lang_transaction.html, section 3).
       if (database.isTransaction) rollback.run();
