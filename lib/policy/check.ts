@@ -105,7 +105,9 @@ function gives(binding: SourceBinding, crate: string): boolean {
 }
 
 function checkReferences(directory: PolicyDirectory, report: Report): void {
-  const keys = new Map(directory.crates.map((crate) => [crate.name, crate.resources.map((resource) => resource.key)]));
+  // A crate with resources that could not be read is left out: what refers to those is not the mistake.
+  const whole = directory.crates.filter((crate) => crate.isWhole);
+  const keys = new Map(whole.map((crate) => [crate.name, crate.resources.map((resource) => resource.key)]));
   const known = new Set(directory.crates.flatMap((crate) => crate.resources.map((r) => `${crate.name}:${r.key}`)));
   for (const resource of directory.crates.flatMap((crate) => crate.resources)) {
     for (const [text, place] of resource.referencePlaces) {

@@ -1,18 +1,14 @@
 /** A crate as written: YAML read into resources in the form that nodes get, with file contents set aside as blobs. */
 
-import { sha256Hex } from '../crypto/digest.ts';
-import { utf8 } from '../crypto/encoding.ts';
-import { CryptoError } from '../crypto/errors.ts';
-import type { Json } from '../crypto/jcs.ts';
-import { readContents } from './contents.ts';
 import { checkDesired, knownKeys } from './desired.ts';
 import { readFields, readList, readText, reportUnknownKey } from './fields.ts';
 import type { CrateResource } from './model.ts';
 import { crateNamePattern, idPattern, maxReferences, maxResources, parseReference } from './names.ts';
 import type { Place, Report } from './problem.ts';
 import { type ResourceType, type ResourceTypes, resourceKey, typesWithContent } from './resource-types.ts';
+import { withContent } from './source-content.ts';
 import { suggestionHint } from './suggest.ts';
-import { quote, type YamlEntry, type YamlMap, type YamlNode, yamlValue } from './yaml.ts';
+import { quote, type YamlEntry, type YamlNode, yamlValue } from './yaml.ts';
 
 export type SourceResource = CrateResource & {
   /** `type/id` */
@@ -28,6 +24,8 @@ export type CrateSource = {
   readonly resources: readonly SourceResource[];
   /** File contents by digest. */
   readonly contents: ReadonlyMap<string, Uint8Array>;
+  /** Whether every resource could be read. */
+  readonly isWhole: boolean;
 };
 
 const listKeys = ['requires', 'notify', 'before'] as const;
@@ -58,11 +56,14 @@ export async function parseCrateSource(input: CrateInput): Promise<CrateSource> 
   }
   if (fields !== undefined && !fields.has('resources')) report('missing_key', root.place, '"resources" is missing');
   const resources: SourceResource[] = [];
-  for (const node of readList(fields?.get('resources'), maxResources, report)) {
+  const list = fields?.get('resources')?.value;
+  const nodes = readList(fields?.get('resources'), maxResources, report);
+  for (const node of nodes) {
     const resource = await parseResource(node, input, contents);
     if (resource !== undefined) resources.push(resource);
   }
-  return { name, place: root.place, resources, contents };
+  const isWhole = list?.kind === 'list' && list.items.length === resources.length;
+  return { name, place: root.place, resources, contents, isWhole };
 }
 
 async function parseResource(
@@ -85,19 +86,18 @@ async function parseResource(
     report('bad_value', entry.value.place, `"${type.name}" must be a map of keys and values`, hintOfKeys(type));
     return undefined;
   }
-  const value = typesWithContent.has(type.name)
+  const { value, isWhole } = typesWithContent.has(type.name)
     ? await withContent(entry.value, input, contents)
-    : yamlValue(entry.value);
-  if (value === undefined) return undefined;
+    : { value: yamlValue(entry.value), isWhole: true };
   const parsed = checkDesired(type, value, entry.value, report);
-  if (parsed === undefined) return undefined;
+  if (parsed === undefined || !isWhole) return undefined;
   const id = type.id(parsed.output);
   if (!idPattern.test(id)) {
     report(
       'bad_value',
       entry.value.place,
       `${quote(id)} can't name a resource`,
-      'Use 1 to 1024 characters on one line.',
+      'Use 1 to 4400 characters on one line.',
     );
     return undefined;
   }
@@ -167,59 +167,6 @@ function readReferences(field: YamlEntry | undefined, places: Map<string, Place>
     }
   }
   return references;
-}
-
-/** The desired state with `content` or `source` replaced by what nodes get: the digest and size of the bytes. */
-async function withContent(
-  map: YamlMap,
-  input: CrateInput,
-  contents: Map<string, Uint8Array>,
-): Promise<Json | undefined> {
-  const { report } = input;
-  const content = map.entries.find((entry) => entry.key === 'content');
-  const source = map.entries.find((entry) => entry.key === 'source');
-  const rest: YamlMap = { ...map, entries: map.entries.filter((entry) => entry !== content && entry !== source) };
-  const desired = yamlValue(rest) as { [name: string]: Json };
-  if (content !== undefined && source !== undefined) {
-    report('bad_value', source.keyPlace, 'both "content" and "source"', 'Keep one of them.');
-    return undefined;
-  }
-  const field = content ?? source;
-  if (field === undefined) return desired;
-  const text = readText(field.value, field === content ? 'content' : 'path', /^/, report);
-  if (text === undefined) return undefined;
-  const bytes = field === content ? inlineContent(text, field, report) : await sourceContent(text, field, input);
-  if (bytes === undefined) return undefined;
-  const sha256 = sha256Hex(bytes);
-  contents.set(sha256, bytes);
-  return { ...desired, content: { sha256, bytes: bytes.length } };
-}
-
-function inlineContent(text: string, field: YamlEntry, report: Report): Uint8Array | undefined {
-  try {
-    return utf8(text);
-  } catch (error) {
-    if (!(error instanceof CryptoError)) throw error;
-    report('bad_value', field.value.place, 'the content is not well-formed Unicode');
-    return undefined;
-  }
-}
-
-async function sourceContent(source: string, field: YamlEntry, input: CrateInput): Promise<Uint8Array | undefined> {
-  const { folder, name, report } = input;
-  if (folder === undefined) {
-    report(
-      'bad_path',
-      field.value.place,
-      'a crate that is a single file has no files',
-      `Move it to crates/${name}/crate.yaml, and the file to crates/${name}/files/.`,
-    );
-    return undefined;
-  }
-  const read = await readContents(folder, source);
-  if (read.ok) return read.bytes;
-  report(read.code, field.value.place, read.message, read.hint);
-  return undefined;
 }
 
 function hintOfKeys(type: ResourceType): string | undefined {

@@ -6,9 +6,9 @@ export const fleetNamePattern = /^[a-z][a-z0-9-]{0,62}$/;
 /** Names and values of enrolled labels. */
 export const labelPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 export const digestPattern = /^[0-9a-f]{64}$/;
-/** No control characters: ids are printed in reports and on terminals. */
+/** No control characters: ids are printed in reports and on terminals. Long enough for a path and a line in it. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
-export const idPattern = /^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]{1,1024}$/u;
+export const idPattern = /^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]{1,4400}$/u;
 
 /** The digest that the first release names as its predecessor's. */
 export const noPrevious = '0'.repeat(64);
