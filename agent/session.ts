@@ -1,0 +1,190 @@
+/**
+ * The agent's session with its gateway: one held stream on which it checks in, fetches the release, and reports runs,
+ * and on which the gateway pushes. The gateway relays; what it relays is verified by whoever uses it.
+ */
+import { sha256 } from '../lib/crypto/digest.ts';
+import { fromHex, toHex } from '../lib/crypto/encoding.ts';
+import type { Answer, Push } from '../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
+import { decodeAnswer, encodeRequest, type RequestInit } from '../lib/wire/messages.ts';
+import { downloadBlob } from './download.ts';
+import { openChannel, type SessionTls } from './session-channel.ts';
+import { SessionError } from './session-error.ts';
+import { requestLimits, type SessionLimits } from './session-limits.ts';
+import { type NodeIdentity, openSignedStream } from './signed-stream.ts';
+
+/** A release by number and SHA-256 of its manifest, hexadecimal. */
+export type HeldRelease = { readonly number: number; readonly digest: string };
+
+export type CheckedIn = {
+  readonly nextCheckInMs: number;
+  /** The current release, when it is not the one held. */
+  readonly release?: HeldRelease;
+  readonly quarantined: boolean;
+};
+
+export type FetchedRelease = { readonly manifest: Uint8Array; readonly signatures: readonly string[] };
+
+export type SessionPush =
+  | { readonly kind: 'release'; readonly release: HeldRelease }
+  /** Check in now. */
+  | { readonly kind: 'wake' }
+  /** Finish, then open a new session after the delay. */
+  | { readonly kind: 'drain'; readonly reconnectAfterMs: number };
+
+export type RunReportInit = NonNullable<
+  Extract<NonNullable<RequestInit['request']>, { case: 'reportRun' }>['value']['report']
+>;
+
+export type SessionOptions = {
+  /** `host:port` */
+  readonly gateway: string;
+  readonly fleet: string;
+  readonly identity: NodeIdentity;
+  readonly tls: SessionTls;
+  readonly onPush?: (push: SessionPush) => void;
+  readonly limits?: Partial<SessionLimits>;
+};
+
+export interface Session {
+  checkIn(held: { readonly release?: HeldRelease; readonly agentVersion: string }): Promise<CheckedIn>;
+  /** `undefined` when nothing was published yet. Not verified: that is the caller's part. */
+  fetchRelease(): Promise<FetchedRelease | undefined>;
+  reportRun(report: RunReportInit): Promise<void>;
+  /** The blob with this SHA-256 (hexadecimal), checked against it. */
+  download(digest: string, options?: { readonly maxBytes?: number }): Promise<Uint8Array>;
+  onPush(listener: (push: SessionPush) => void): () => void;
+  /** Resolves with what ended the session. */
+  readonly ended: Promise<SessionError>;
+  close(): void;
+}
+
+type Waiting = { settle(answer: Answer): void; fail(error: SessionError): void };
+
+/** Resolves once the gateway's challenge is there. Rejects with `SessionError`. */
+export async function openSession(options: SessionOptions): Promise<Session> {
+  const limits = { ...requestLimits, ...options.limits };
+  const { identity, tls } = options;
+  const channel = openChannel(options.gateway, options.fleet, tls);
+  const certificateDigest = sha256(tls.certDer);
+  const waiting = new Map<number, Waiting>();
+  const listeners = new Set<(push: SessionPush) => void>(options.onPush ? [options.onPush] : []);
+  const { promise: ended, resolve: resolveEnded } = Promise.withResolvers<SessionError>();
+  let lastDownload: Promise<unknown> = Promise.resolve();
+
+  const stream = await openSignedStream({
+    channel,
+    method: 'session',
+    identity,
+    certificateDigest,
+    challengeTimeoutMs: limits.challengeTimeoutMs,
+    decodeChallenge: (message) => {
+      const answer = decodeAnswer(message);
+      return answer?.counter === 0 && answer.answer.case === 'challenge' ? answer.answer.value : undefined;
+    },
+    receive,
+    ended(error) {
+      for (const request of waiting.values()) request.fail(error);
+      waiting.clear();
+      channel.client.close();
+      resolveEnded(error);
+    },
+  });
+
+  return {
+    async checkIn({ release, agentVersion }) {
+      const held = release ? { releaseNumber: release.number, releaseDigest: fromHex(release.digest) } : {};
+      const answer = await ask({ request: { case: 'checkIn', value: { agentVersion, ...held } } });
+      if (answer.case !== 'checkIn') throw breach('an answer of another kind');
+      const { nextCheckInMs, quarantined, release: current } = answer.value;
+      return { nextCheckInMs, quarantined, ...(current ? { release: parseRelease(current) } : {}) };
+    },
+    async fetchRelease() {
+      const answer = await ask({ request: { case: 'fetchRelease', value: {} } });
+      if (answer.case !== 'fetchRelease') throw breach('an answer of another kind');
+      const { manifest, signatures } = answer.value;
+      return manifest.length === 0 ? undefined : { manifest, signatures };
+    },
+    async reportRun(report) {
+      const answer = await ask({ request: { case: 'reportRun', value: { report } } });
+      if (answer.case !== 'reportRun') throw breach('an answer of another kind');
+    },
+    download(digest, { maxBytes = limits.maxBlobBytes } = {}) {
+      // One at a time: the gateway allows few streams, and a disk takes no more.
+      const next = lastDownload.then(() =>
+        downloadBlob({ channel, identity, certificateDigest, digest, maxBytes, limits }),
+      );
+      lastDownload = next.catch(() => undefined);
+      return next;
+    },
+    onPush(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    ended,
+    close: () => stream.end(new SessionError('closed', 'the session was closed')),
+  };
+
+  async function ask(request: RequestInit): Promise<Answer['answer']> {
+    const counter = stream.send(encodeRequest(request));
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    waiting.set(counter, { settle: resolve, fail: reject });
+    const timer = setTimeout(
+      () => stream.end(new SessionError('timeout', 'the gateway did not answer in time')),
+      limits.requestTimeoutMs,
+    );
+    try {
+      const { answer } = await promise;
+      if (answer.case === 'refusal') {
+        throw new SessionError('refused', answer.value.message, { reason: answer.value.reason });
+      }
+      return answer;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** `message` is the gateway's: answers belong to exactly one request that was sent, and pushes to none. */
+  function receive(message: Uint8Array): void {
+    const answer = decodeAnswer(message);
+    if (answer?.counter === 0 && answer.answer.case === 'push') {
+      const push = parsePush(answer.answer.value);
+      if (push) for (const listener of listeners) listener(push);
+      return;
+    }
+    const request = answer && waiting.get(answer.counter);
+    if (!request) {
+      breach('an answer to nothing that was asked');
+      return;
+    }
+    waiting.delete(answer.counter);
+    request.settle(answer);
+  }
+
+  /** Ends the session: a gateway that breaks the protocol once is not listened to again. */
+  function breach(what: string): SessionError {
+    const error = new SessionError('protocol', `the gateway sent ${what}`);
+    stream.end(error);
+    return error;
+  }
+
+  function parsePush({ push }: Push): SessionPush | undefined {
+    switch (push.case) {
+      case 'release':
+        return { kind: 'release', release: parseRelease(push.value) };
+      case 'wake':
+        return { kind: 'wake' };
+      case 'drain':
+        return { kind: 'drain', reconnectAfterMs: Math.min(push.value.reconnectAfterMs, limits.maxReconnectDelayMs) };
+      case undefined:
+        // A push of a later version: nothing that is known here depends on it.
+        return undefined;
+      default:
+        return push satisfies never;
+    }
+  }
+
+  function parseRelease({ number, digest }: { number: number; digest: Uint8Array }): HeldRelease {
+    if (digest.length !== 32 || number < 1) throw breach('a malformed release');
+    return { number, digest: toHex(digest) };
+  }
+}

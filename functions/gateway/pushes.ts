@@ -1,0 +1,62 @@
+/** Pushes: what the gateway tells its sessions unasked, spread over time so that the answer is no herd. */
+
+import type { NodeDirectory } from '../../lib/identity/directory.ts';
+import { encodeAnswer } from '../../lib/wire/messages.ts';
+import type { Connections, OpenStream } from './connections.ts';
+import { wireRef } from './session.ts';
+
+export type Pushes = {
+  /** Tells every session of the current release, each within `pushSpreadMs`; a later release in that time is the one told. */
+  release(): void;
+  /** Check in now. */
+  wake(uuid: string): void;
+  drain(stream: OpenStream, reconnectAfterMs: number): void;
+  close(): void;
+};
+
+export function createPushes(deps: {
+  readonly connections: Connections;
+  readonly directory: Pick<NodeDirectory, 'release' | 'get'>;
+  readonly random: () => number;
+  readonly pushSpreadMs: number;
+}): Pushes {
+  const due = new Map<OpenStream, NodeJS.Timeout>();
+  const wakeMessage = encodeAnswer({ answer: { case: 'push', value: { push: { case: 'wake', value: {} } } } });
+
+  return {
+    release() {
+      for (const { streams, uuid } of deps.connections.all()) {
+        for (const stream of streams) {
+          if (stream.method !== 'session' || due.has(stream)) continue;
+          const tell = () => {
+            due.delete(stream);
+            if (streams.has(stream)) tellRelease(stream, uuid);
+          };
+          due.set(stream, setTimeout(tell, deps.random() * deps.pushSpreadMs).unref());
+        }
+      }
+    },
+    wake(uuid) {
+      for (const { streams } of deps.connections.ofNode(uuid)) {
+        for (const stream of streams) if (stream.method === 'session') stream.push(wakeMessage);
+      }
+    },
+    drain(stream, reconnectAfterMs) {
+      if (stream.method !== 'session') return;
+      const push = { case: 'drain', value: { reconnectAfterMs } } as const;
+      stream.push(encodeAnswer({ answer: { case: 'push', value: { push } } }));
+    },
+    close() {
+      for (const timer of due.values()) clearTimeout(timer);
+      due.clear();
+    },
+  };
+
+  function tellRelease(stream: OpenStream, uuid: string): void {
+    const release = deps.directory.release();
+    // A quarantined node gets no policy, nor word of it.
+    if (!release || deps.directory.get(uuid)?.state !== 'active') return;
+    const push = { case: 'release', value: wireRef(release) } as const;
+    stream.push(encodeAnswer({ answer: { case: 'push', value: { push } } }));
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * The newest runs of each node, and its last one on the node itself. Reporting a run again changes nothing. An index
+ * of what is kept, one small item a node, makes both that and the pruning one transaction, without reading runs.
+ */
+import { z } from 'zod';
+import { nodeKey } from '../../lib/identity/nodes.ts';
+import type { Attribute, Item, Key, Store, Write } from '../../lib/store/port.ts';
+import { StoreError } from '../../lib/store/port.ts';
+import { RequestRefused } from './refusals.ts';
+import type { Run } from './run-report.ts';
+
+export const runsKept = 50;
+const attempts = 5;
+
+export type RunStore = {
+  /** Durable when it returns. Runs older than the newest that are kept are dropped. */
+  record(uuid: string, run: Run): Promise<void>;
+};
+
+/** Items of one node's runs: `started`, as sortable text, then the run's id. */
+export function runPartition(uuid: string): string {
+  return `run#${uuid}`;
+}
+
+const storedIndex = z.object({ revision: z.int(), kept: z.array(z.object({ runId: z.string(), sk: z.string() })) });
+type Index = z.infer<typeof storedIndex>;
+
+export function createRunStore(store: Store): RunStore {
+  return {
+    async record(uuid, run) {
+      for (let attempt = 0; attempt < attempts; attempt++) {
+        const index = await readIndex(store, uuid);
+        const writes = writesFor(uuid, run, index);
+        if (writes.length === 0 || (await apply(store, writes))) return;
+      }
+      throw new RequestRefused('UNAVAILABLE', 'The run could not be recorded; try again later.');
+    },
+  };
+}
+
+/** False when it is worth trying again with what is stored now: another report of the node came between, or no answer. */
+async function apply(store: Store, writes: readonly Write[]): Promise<boolean> {
+  try {
+    return (await store.transact(writes)).ok;
+  } catch (error) {
+    if (error instanceof StoreError && (error.code === 'conflict' || error.code === 'unknown_outcome')) return false;
+    throw error;
+  }
+}
+
+/** None when the run is known already, or older than all that is kept. */
+function writesFor(uuid: string, run: Run, index: Index): readonly Write[] {
+  if (index.kept.some(({ runId }) => runId === run.runId)) return [];
+  const sk = `${new Date(run.startedAt).toISOString()}#${run.runId}`;
+  const newestFirst = [...index.kept, { runId: run.runId, sk }].sort((a, b) => (a.sk < b.sk ? 1 : -1));
+  const kept = newestFirst.slice(0, runsKept);
+  if (!kept.some((entry) => entry.sk === sk)) return [];
+  const writes: Write[] = [
+    { kind: 'put', item: runItem({ pk: runPartition(uuid), sk }, run) },
+    {
+      kind: 'put',
+      item: { ...indexKey(uuid), revision: index.revision + 1, kept },
+      when: index.revision === 0 ? { kind: 'absent' } : { kind: 'equals', name: 'revision', value: index.revision },
+    },
+    ...newestFirst
+      .slice(runsKept)
+      .map(({ sk: old }): Write => ({ kind: 'delete', key: { pk: runPartition(uuid), sk: old } })),
+  ];
+  if (kept[0]?.sk === sk) {
+    const set = { lastRun: lastRun(run) };
+    writes.push({ kind: 'update', key: nodeKey(uuid), set, when: { kind: 'present' } });
+  }
+  return writes;
+}
+
+async function readIndex(store: Store, uuid: string): Promise<Index> {
+  const item = await store.get(indexKey(uuid));
+  return item ? storedIndex.parse(item) : { revision: 0, kept: [] };
+}
+
+function indexKey(uuid: string): Key {
+  return { pk: `run-index#${uuid}`, sk: 'newest' };
+}
+
+function runItem(key: Key, run: Run): Item {
+  const { release, results, counts, ...rest } = run;
+  return {
+    ...key,
+    ...rest,
+    counts: { ...counts },
+    results: results.map((result) => ({ ...result })),
+    ...(release ? { release: { ...release } } : {}),
+  };
+}
+
+/** What lists of nodes show. */
+function lastRun({ runId, startedAt, durationMs, dryRun, counts, release, error }: Run): Attribute {
+  return {
+    runId,
+    at: startedAt,
+    durationMs,
+    dryRun,
+    counts: { ...counts },
+    error,
+    ...(release ? { release: { ...release } } : {}),
+  };
+}

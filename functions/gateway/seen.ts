@@ -1,0 +1,50 @@
+/**
+ * Last-seen: written when what a node holds has changed, and otherwise every 15 minutes at most. Kept off the path of
+ * the answer; a write that fails is tried again with a later check-in, because nothing is decided by it.
+ */
+import type { Logger } from 'pino';
+import type { DirectoryNode } from '../../lib/identity/directory.ts';
+import { type ReleaseRef, touchNode } from '../../lib/identity/nodes.ts';
+import type { Store } from '../../lib/store/port.ts';
+
+export const seenIntervalMs = 15 * 60_000;
+/** Nodes noted at the same time; the others wait for their next check-in. */
+const maxWrites = 64;
+
+export type Holding = { readonly release?: ReleaseRef; readonly agentVersion: string };
+
+export type SeenLog = {
+  note(node: DirectoryNode, holding: Holding): void;
+  /** Resolves when no write is under way. */
+  settled(): Promise<void>;
+};
+
+export function createSeenLog(deps: {
+  readonly store: Store;
+  readonly now: () => number;
+  readonly logger: Pick<Logger, 'warn'>;
+}): SeenLog {
+  const noted = new Map<string, { readonly at: number; readonly holding: string }>();
+  const writing = new Set<Promise<void>>();
+
+  return {
+    note(node, holding) {
+      const last = noted.get(node.uuid);
+      const now = deps.now();
+      const held = `${holding.release?.number ?? 0} ${holding.release?.digest ?? ''} ${holding.agentVersion}`;
+      if (last && last.holding === held && now - last.at < seenIntervalMs) return;
+      if (writing.size >= maxWrites) return;
+      noted.set(node.uuid, { at: now, holding: held });
+      const write: Promise<void> = touchNode(deps.store, node.uuid, { seenAt: now, ...holding })
+        .catch((error: unknown) => {
+          noted.delete(node.uuid);
+          deps.logger.warn({ err: error, node: node.uuid }, 'The last-seen time of a node could not be written');
+        })
+        .finally(() => writing.delete(write));
+      writing.add(write);
+    },
+    async settled() {
+      await Promise.all(writing);
+    },
+  };
+}

@@ -1,0 +1,111 @@
+/** The session: an agent checks in, fetches the release, and reports its runs. */
+
+import { fromHex, toHex } from '../../lib/crypto/encoding.ts';
+import type { DirectoryNode, NodeDirectory } from '../../lib/identity/directory.ts';
+import type { ReleaseRef } from '../../lib/identity/nodes.ts';
+import type { CheckIn, Request } from '../../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
+import { type AnswerInit, decodeRequest, encodeAnswer, withCounter } from '../../lib/wire/messages.ts';
+import type { CurrentRelease } from './current-release.ts';
+import type { GatewayLimits } from './limits.ts';
+import type { Pacing } from './pacing.ts';
+import { RequestRefused } from './refusals.ts';
+import { parseRunReport } from './run-report.ts';
+import type { RunStore } from './runs.ts';
+import type { SeenLog } from './seen.ts';
+import type { Reply, StreamHandler, VerifiedRequest } from './stream.ts';
+import { cleanText } from './text.ts';
+
+export type SessionDeps = {
+  readonly directory: Pick<NodeDirectory, 'release'>;
+  readonly currentRelease: CurrentRelease;
+  readonly pacing: Pacing;
+  readonly seen: SeenLog;
+  readonly runs: RunStore;
+  readonly now: () => number;
+  readonly limits: Pick<GatewayLimits, 'maxBodyBytes' | 'maxInFlight'>;
+};
+
+export function sessionHandler(deps: SessionDeps): StreamHandler<Request> {
+  return {
+    maxBodyBytes: deps.limits.maxBodyBytes,
+    maxInFlight: deps.limits.maxInFlight,
+    encodeChallenge: (challenge) => encodeAnswer({ answer: { case: 'challenge', value: challenge } }),
+    encodeRefusal: (counter, refusal) => encodeAnswer({ counter, answer: { case: 'refusal', value: refusal } }),
+    decode: decodeRequest,
+    handle(verified, reply) {
+      const { request } = verified.request;
+      switch (request.case) {
+        case 'checkIn':
+          return checkIn(deps, verified, request.value, reply);
+        case 'fetchRelease':
+          return fetchRelease(deps, verified, reply);
+        case 'reportRun':
+          return reportRun(deps, verified, request.value.report, reply);
+        case undefined:
+          throw new RequestRefused('UNIMPLEMENTED', 'This gateway does not know the request.');
+        default:
+          request satisfies never;
+      }
+    },
+  };
+}
+
+/** The hot path: nothing is read from the store, and, when nothing changed, nothing is encoded but a counter. */
+function checkIn(deps: SessionDeps, verified: VerifiedRequest<Request>, held: CheckIn, reply: Reply): undefined {
+  const { node, counter } = verified;
+  deps.seen.note(node, holding(held));
+  const current = deps.directory.release();
+  const quarantined = node.state === 'quarantined';
+  if (!quarantined && (current === undefined || holds(held, current))) {
+    reply.send(withCounter(counter, deps.pacing.unchanged()));
+    return;
+  }
+  const nextCheckInMs = deps.pacing.nextCheckInMs();
+  answer(reply, counter, {
+    case: 'checkIn',
+    value: { nextCheckInMs, quarantined, ...(quarantined || !current ? {} : { release: wireRef(current) }) },
+  });
+}
+
+async function fetchRelease(deps: SessionDeps, { node, counter }: VerifiedRequest<Request>, reply: Reply) {
+  refuseQuarantined(node);
+  const release = await deps.currentRelease.get();
+  const value = release ? { manifest: release.manifestBytes, signatures: [...release.signatures] } : {};
+  answer(reply, counter, { case: 'fetchRelease', value });
+}
+
+async function reportRun(
+  deps: SessionDeps,
+  { node, counter }: VerifiedRequest<Request>,
+  report: Parameters<typeof parseRunReport>[0],
+  reply: Reply,
+) {
+  await deps.runs.record(node.uuid, parseRunReport(report, deps.now()));
+  answer(reply, counter, { case: 'reportRun', value: {} });
+}
+
+/** Quarantined nodes get no policy, by whatever method. */
+export function refuseQuarantined(node: DirectoryNode): void {
+  if (node.state !== 'active') throw new RequestRefused('QUARANTINED', 'The node is quarantined.');
+}
+
+/** A release on the wire. */
+export function wireRef({ number, digest }: ReleaseRef): { number: number; digest: Uint8Array } {
+  return { number, digest: fromHex(digest) };
+}
+
+function answer(reply: Reply, counter: number, value: NonNullable<AnswerInit['answer']>): void {
+  reply.send(encodeAnswer({ counter, answer: value }));
+}
+
+/** Number and digest: the same number with other bytes is another release. */
+function holds(held: CheckIn, current: ReleaseRef): boolean {
+  return held.releaseNumber === current.number && toHex(held.releaseDigest) === current.digest;
+}
+
+/** What the node says that it holds: shown to operators, never decided by. */
+function holding(held: CheckIn) {
+  const agentVersion = cleanText(held.agentVersion, 64);
+  if (held.releaseNumber === 0 || held.releaseDigest.length !== 32) return { agentVersion };
+  return { agentVersion, release: { number: held.releaseNumber, digest: toHex(held.releaseDigest) } };
+}
