@@ -7,27 +7,30 @@ import type { Difference, Executor } from '../executor.ts';
 import { HostError } from '../host.ts';
 import { absolutePath, account, declaredOwner, mode, ownershipDrift, resolveOwnership } from './fields.ts';
 
-const present = z.strictObject({
-  path: absolutePath,
-  state: z.literal('present').optional(),
-  mode: mode.default('0755'),
-  owner: account.optional(),
-  group: account.optional(),
-});
+const defaultMode = '0755';
 
-const absent = z.strictObject({
-  path: absolutePath,
-  state: z.literal('absent'),
-  recurse: z.boolean().default(false),
-  owner: account.optional(),
-});
+const schema = z
+  .strictObject({
+    path: absolutePath,
+    state: z.enum(['present', 'absent']).default('present'),
+    /** With `absent`: remove what is in it too. */
+    recurse: z.boolean().optional(),
+    /** 0755 when left out. */
+    mode: mode.optional(),
+    owner: account.optional(),
+    group: account.optional(),
+  })
+  .refine((desired) => desired.state === 'absent' || desired.recurse === undefined, {
+    message: 'makes sense only when the state is "absent"',
+    path: ['recurse'],
+  });
 
-export type Directory = z.output<typeof present> | z.output<typeof absent>;
+export type Directory = z.output<typeof schema>;
 export type DirectoryDifference = Difference & { readonly reasons: readonly string[] };
 
 export const directory: Executor<Directory, DirectoryDifference> = {
   name: 'directory',
-  schema: z.union([absent, present]),
+  schema,
   id: (desired) => desired.path,
   paths: (desired) => [desired.path],
 
@@ -43,17 +46,20 @@ export const directory: Executor<Directory, DirectoryDifference> = {
     if (status === undefined) {
       return { change: 'created', reasons: ['there is none'] };
     }
-    const reasons = ownershipDrift(status, await resolveOwnership(desired, host));
+    const reasons = ownershipDrift(
+      status,
+      await resolveOwnership({ ...desired, mode: desired.mode ?? defaultMode }, host),
+    );
     return reasons.length === 0 ? undefined : { change: 'updated', reasons };
   },
 
   async apply(found, desired, host) {
     const place = { path: desired.path, owner: await declaredOwner(desired.owner, host) };
     if (desired.state === 'absent') {
-      await host.removeDirectory(place, { recurse: desired.recurse });
+      await host.removeDirectory(place, { recurse: desired.recurse ?? false });
       return;
     }
-    const ownership = await resolveOwnership(desired, host);
+    const ownership = await resolveOwnership({ ...desired, mode: desired.mode ?? defaultMode }, host);
     await (found.change === 'created' ? host.makeDirectory(place, ownership) : host.setDirectory(place, ownership));
   },
 

@@ -40,6 +40,10 @@ const schema = z
   .refine((desired) => [desired.creates, desired.unless, desired.onlyif].some((guard) => guard !== undefined), {
     message: 'a guard is required: creates, unless or onlyif',
     path: ['unless'],
+  })
+  .refine((desired) => desired.name !== undefined || !/[\n\r\t]/.test(format(desired.command)), {
+    message: 'is required when the command has more than one line',
+    path: ['name'],
   });
 
 export type Exec = z.output<typeof schema>;

@@ -63,9 +63,13 @@ function formatMode(bits: number): string {
   return bits.toString(8).padStart(4, '0');
 }
 
+/** Control characters have no place in a name, and could write to a terminal or a log of their own accord. */
+export function hasControlCharacters(text: string): boolean {
+  return /\p{Cc}/u.test(text);
+}
+
 function isNormalPath(path: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those are refused
-  if (!path.startsWith('/') || path === '/' || /[\u0000-\u001f\u007f]/.test(path)) {
+  if (!path.startsWith('/') || path === '/' || hasControlCharacters(path)) {
     return false;
   }
   return path

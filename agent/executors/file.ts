@@ -9,24 +9,34 @@ import type { Difference, Executor } from '../executor.ts';
 import { HostError } from '../host.ts';
 import { absolutePath, account, declaredOwner, mode, ownershipDrift, resolveOwnership } from './fields.ts';
 
-const present = z.strictObject({
-  path: absolutePath,
-  state: z.literal('present').optional(),
-  /** The blob that holds the content. */
-  content: z.strictObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.int().min(0).optional() }),
-  mode: mode.default('0644'),
-  owner: account.optional(),
-  group: account.optional(),
-});
+const defaultMode = '0644';
 
-const absent = z.strictObject({ path: absolutePath, state: z.literal('absent'), owner: account.optional() });
+const schema = z
+  .strictObject({
+    path: absolutePath,
+    state: z.enum(['present', 'absent']).default('present'),
+    /** The blob that holds the content. */
+    content: z.strictObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.int().min(0) }).optional(),
+    /** 0644 when left out. */
+    mode: mode.optional(),
+    owner: account.optional(),
+    group: account.optional(),
+  })
+  .refine((desired) => desired.state === 'absent' || desired.content !== undefined, {
+    message: 'is required, unless the state is "absent"',
+    path: ['content'],
+  })
+  .refine((desired) => desired.state === 'present' || desired.content === undefined, {
+    message: 'makes no sense when the state is "absent"',
+    path: ['content'],
+  });
 
-export type File = z.output<typeof present> | z.output<typeof absent>;
+export type File = z.output<typeof schema>;
 export type FileDifference = Difference & { readonly reasons: readonly string[] };
 
 export const file: Executor<File, FileDifference> = {
   name: 'file',
-  schema: z.union([absent, present]),
+  schema,
   id: (desired) => desired.path,
   paths: (desired) => [desired.path],
 
@@ -46,8 +56,11 @@ export const file: Executor<File, FileDifference> = {
     if (status.kind === 'symlink') {
       return { change: 'updated', reasons: ['a symlink instead of a file'] };
     }
-    const reasons = ownershipDrift(status, await resolveOwnership(desired, host));
-    if ((await host.digest(place)) !== desired.content.sha256) {
+    const reasons = ownershipDrift(
+      status,
+      await resolveOwnership({ ...desired, mode: desired.mode ?? defaultMode }, host),
+    );
+    if ((await host.digest(place)) !== contentOf(desired).sha256) {
       reasons.push('other content');
     }
     return reasons.length === 0 ? undefined : { change: 'updated', reasons };
@@ -59,9 +72,20 @@ export const file: Executor<File, FileDifference> = {
       await host.removeFile(place);
       return;
     }
-    const content = await context.blob(desired.content.sha256);
-    await host.writeFile(place, content, await resolveOwnership(desired, host));
+    const content = await context.blob(contentOf(desired).sha256);
+    await host.writeFile(
+      place,
+      content,
+      await resolveOwnership({ ...desired, mode: desired.mode ?? defaultMode }, host),
+    );
   },
 
   describe: (found) => found.reasons.join(', '),
 };
+
+function contentOf(desired: File): NonNullable<File['content']> {
+  if (desired.content === undefined) {
+    throw new TypeError('A file that is present has content: its schema says so.');
+  }
+  return desired.content;
+}

@@ -21,7 +21,7 @@ const oneLine = z
   .string()
   .min(1)
   .max(4096)
-  .regex(/^[^\n\r\u0000]+$/, 'must be one line');
+  .refine((value) => !/[\n\r\0]/.test(value), 'must be one line');
 
 const schema = z
   .strictObject({
@@ -43,7 +43,7 @@ export type LineDifference = Difference & { readonly reason: string };
 export const line: Executor<Line, LineDifference> = {
   name: 'line',
   schema,
-  id: (desired) => `${desired.path}#${desired.prefix ?? desired.line}`,
+  id: (desired) => `${desired.path}#${shortId(desired.prefix ?? desired.line)}`,
   paths: (desired) => [desired.path],
 
   async check(desired, host) {
@@ -107,6 +107,11 @@ export function edit(text: string, desired: Pick<Line, 'line' | 'prefix' | 'stat
     .filter((whole, index) => index === first || !matches(body(whole)))
     .map((whole) => (matches(body(whole)) ? `${wanted}${whole.endsWith('\n') ? '\n' : ''}` : whole))
     .join('');
+}
+
+/** Ids are short and have no control characters; a line may have a tab. */
+function shortId(text: string): string {
+  return [...text.replace(/\p{Cc}/gu, ' ')].slice(0, 200).join('');
 }
 
 function asBytes(text: string): string {

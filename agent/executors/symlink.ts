@@ -5,29 +5,32 @@
 import { z } from 'zod';
 import type { Difference, Executor } from '../executor.ts';
 import { HostError } from '../host.ts';
-import { absolutePath, account, declaredOwner } from './fields.ts';
+import { absolutePath, account, declaredOwner, hasControlCharacters } from './fields.ts';
 
-const present = z.strictObject({
-  path: absolutePath,
-  state: z.literal('present').optional(),
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those are refused
-  target: z
-    .string()
-    .min(1)
-    .max(4095)
-    .regex(/^[^\u0000-\u001f\u007f]+$/, 'must have no control characters'),
-  /** Whose directory the link may stand in; the link itself belongs to the agent's user. */
-  owner: account.optional(),
-});
+const schema = z
+  .strictObject({
+    path: absolutePath,
+    state: z.enum(['present', 'absent']).default('present'),
+    target: z
+      .string()
+      .min(1)
+      .max(4095)
+      .refine((target) => !hasControlCharacters(target), 'must have no control characters')
+      .optional(),
+    /** Whose directory the link may stand in; the link itself belongs to the agent's user. */
+    owner: account.optional(),
+  })
+  .refine((desired) => desired.state === 'absent' || desired.target !== undefined, {
+    message: 'is required, unless the state is "absent"',
+    path: ['target'],
+  });
 
-const absent = z.strictObject({ path: absolutePath, state: z.literal('absent'), owner: account.optional() });
-
-export type Symlink = z.output<typeof present> | z.output<typeof absent>;
+export type Symlink = z.output<typeof schema>;
 export type SymlinkDifference = Difference & { readonly reason: string };
 
 export const symlink: Executor<Symlink, SymlinkDifference> = {
   name: 'symlink',
-  schema: z.union([absent, present]),
+  schema,
   id: (desired) => desired.path,
   paths: (desired) => [desired.path],
 
@@ -47,7 +50,14 @@ export const symlink: Executor<Symlink, SymlinkDifference> = {
 
   async apply(_found, desired, host) {
     const place = { path: desired.path, owner: await declaredOwner(desired.owner, host) };
-    await (desired.state === 'absent' ? host.removeFile(place) : host.writeSymlink(place, desired.target));
+    if (desired.state === 'absent') {
+      await host.removeFile(place);
+      return;
+    }
+    if (desired.target === undefined) {
+      throw new TypeError('A symlink that is present has a target: its schema says so.');
+    }
+    await host.writeSymlink(place, desired.target);
   },
 
   describe: (found) => found.reason,

@@ -1,0 +1,141 @@
+/**
+ * Converging: the held release, verified anew, becomes this node's resources, the engine runs them, and a report says
+ * what came of it. Whatever stops the run before its first resource is in the report too, and nothing is changed then.
+ */
+import { create } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { fromHex } from '../lib/crypto/encoding.ts';
+import { cratesFor, type EnrolledNode } from '../lib/policy/bindings.ts';
+import { PolicyError } from '../lib/policy/errors.ts';
+import { parseCrate } from '../lib/policy/model.ts';
+import type { Release } from '../lib/policy/verify.ts';
+import {
+  type RunReport,
+  RunReportSchema,
+  ResultKind as WireResult,
+} from '../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
+import { type EngineDeps, type Resource, type ResourceOutcome, type ResultKind, runResources } from './engine.ts';
+import { messageOf } from './errors.ts';
+import type { HeldRelease } from './held-release.ts';
+
+export type ConvergeDeps = Omit<EngineDeps, 'blob'> & {
+  readonly node: EnrolledNode;
+  readonly held: HeldRelease;
+  /** A new UUID: reporting one run twice must be seen as one run. */
+  runId(): string;
+};
+
+export type ConvergeOptions = {
+  readonly dryRun: boolean;
+  readonly stop?: AbortSignal;
+  readonly onOutcome?: (outcome: ResourceOutcome) => void;
+};
+
+export type Run = { readonly report: RunReport; readonly outcomes: readonly ResourceOutcome[]; readonly error: string };
+
+/**
+ * So that a report fits into one request, whatever the run found. Results stay, reasons go: first those of what went
+ * well, since a failure without its reason helps nobody.
+ */
+const maxReasonBytes = 128 * 1024;
+
+/** One run. Never throws for what a release or a machine can bring about: that is what the report is for. */
+export async function converge(deps: ConvergeDeps, options: ConvergeOptions): Promise<Run> {
+  const started = deps.now();
+  let release: Release | undefined;
+  let outcomes: readonly ResourceOutcome[] = [];
+  let error = '';
+  try {
+    release = await deps.held.load(started);
+    if (release !== undefined) {
+      const resources = await resourcesOf(release, deps);
+      const blob = (sha256: string) => deps.held.blob(sha256);
+      outcomes = await runResources({ ...deps, blob }, resources, options);
+    }
+  } catch (cause) {
+    error = describeError(cause);
+  }
+  const floor = release ?? (await deps.held.floor().catch(() => undefined));
+  const reference =
+    floor === undefined
+      ? undefined
+      : 'manifest' in floor
+        ? { number: floor.manifest.number, digest: floor.digest }
+        : floor;
+  const report = create(RunReportSchema, {
+    runId: deps.runId(),
+    started: timestampFromMs(started),
+    durationMs: Math.max(0, Math.round(deps.now() - started)),
+    releaseNumber: reference?.number ?? 0,
+    releaseDigest: reference === undefined ? new Uint8Array() : fromHex(reference.digest),
+    dryRun: options.dryRun,
+    results: withinBudget(outcomes).map(({ resource, result, reason, durationMs }) => ({
+      resource,
+      result: wireResult(result),
+      reason,
+      durationMs,
+    })),
+    error,
+  });
+  return { report, outcomes, error };
+}
+
+/** What went wrong with a release or a run, with its stable code where it has one. */
+export function describeError(error: unknown): string {
+  return error instanceof PolicyError ? `${error.code}: ${error.message}` : messageOf(error);
+}
+
+/** The resources of all crates bound to this node by its enrolled name and labels, in the order of the bindings. */
+async function resourcesOf(release: Release, deps: ConvergeDeps): Promise<Resource[]> {
+  const resources: Resource[] = [];
+  for (const name of cratesFor(release.manifest, deps.node)) {
+    const entry = release.manifest.crates.find((crate) => crate.name === name);
+    if (entry === undefined) {
+      throw new PolicyError('malformed', `a binding names the unknown crate ${JSON.stringify(name)}`);
+    }
+    const crate = parseCrate(await deps.held.blob(entry.sha256));
+    if (crate.crate !== name) {
+      throw new PolicyError(
+        'malformed',
+        `the crate ${JSON.stringify(name)} calls itself ${JSON.stringify(crate.crate)}`,
+      );
+    }
+    resources.push(...crate.resources.map((resource) => ({ ...resource, crate: name })));
+  }
+  return resources;
+}
+
+function withinBudget(outcomes: readonly ResourceOutcome[]): readonly ResourceOutcome[] {
+  let left = maxReasonBytes;
+  const kept = new Set<ResourceOutcome>();
+  const isTrouble = ({ result }: ResourceOutcome) => result === 'failed' || result === 'blocked';
+  for (const outcome of [...outcomes.filter(isTrouble), ...outcomes.filter((one) => !isTrouble(one))]) {
+    left -= Buffer.byteLength(outcome.reason);
+    if (left < 0) {
+      break;
+    }
+    kept.add(outcome);
+  }
+  return outcomes.map((outcome) => (kept.has(outcome) ? outcome : { ...outcome, reason: '' }));
+}
+
+function wireResult(result: ResultKind): WireResult {
+  switch (result) {
+    case 'unchanged':
+      return WireResult.UNCHANGED;
+    case 'created':
+      return WireResult.CREATED;
+    case 'updated':
+      return WireResult.UPDATED;
+    case 'removed':
+      return WireResult.REMOVED;
+    case 'skipped':
+      return WireResult.SKIPPED;
+    case 'blocked':
+      return WireResult.BLOCKED;
+    case 'failed':
+      return WireResult.FAILED;
+    default:
+      return result satisfies never;
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * The engine: takes resources in order and makes each one so, and owns all that executors must not have to think of.
+ * Nothing is applied without a check that found a difference; a dry run is the same check; after an apply the check
+ * must find nothing, or the resource failed; what is protected is refused before it is looked at; and a resource that
+ * failed takes along only those that need it.
+ */
+import { formatCycle, orderResources } from '../lib/policy/order.ts';
+import { resourceKey } from '../lib/policy/resource-types.ts';
+import { AgentError, messageOf } from './errors.ts';
+import type { AnyExecutor, Change, Executors } from './executor.ts';
+import type { Guard } from './guard.ts';
+import { type Host, HostError } from './host.ts';
+import type { Notifications } from './notifications.ts';
+import { referencesOf } from './references.ts';
+import { sweepTemporaries } from './sweep.ts';
+
+/** One resource of one crate, as built into a release. References are `type/id`, or `crate:type/id`. */
+export type Resource = {
+  readonly crate: string;
+  readonly type: string;
+  readonly id: string;
+  /** Parsed here, by the executor's own schema. */
+  readonly desired: unknown;
+  readonly requires?: readonly string[];
+  readonly notify?: readonly string[];
+  readonly before?: readonly string[];
+};
+
+export type ResultKind = 'unchanged' | Change | 'skipped' | 'blocked' | 'failed';
+
+export type ResourceOutcome = {
+  /** crate/type/id. */
+  readonly resource: string;
+  readonly result: ResultKind;
+  /** What differed or why it failed; empty when unchanged. */
+  readonly reason: string;
+  readonly durationMs: number;
+};
+
+export type EngineDeps = {
+  readonly executors: Executors;
+  readonly host: Host;
+  readonly guard: Guard;
+  readonly notifications: Notifications;
+  /** The verified bytes of a blob of the release. */
+  blob(sha256: string): Promise<Uint8Array>;
+  now(): number;
+  /** A signal that fires after so many milliseconds: the time that one resource has. */
+  deadline(timeoutMs: number): AbortSignal;
+};
+
+export type RunOptions = {
+  /** Check only; the outcome says what would change. */
+  readonly dryRun: boolean;
+  /** When it fires, the resource under way is finished and the rest is skipped. */
+  readonly stop?: AbortSignal;
+  readonly onOutcome?: (outcome: ResourceOutcome) => void;
+};
+
+/** For one check and apply; an `exec` may have a shorter time of its own, and this is its upper bound. */
+const resourceTimeoutMs = 65 * 60 * 1000;
+
+const maxReasonLength = 2048;
+
+type Planned = Resource & { readonly key: string };
+
+/**
+ * Runs all resources and returns one outcome each, in the order in which they were taken. Throws `bad_release` when
+ * they can't be ordered; anything else that goes wrong is the outcome of a resource.
+ */
+export async function runResources(
+  deps: EngineDeps,
+  resources: readonly Resource[],
+  options: RunOptions,
+): Promise<ResourceOutcome[]> {
+  const order = orderResources(resources.map((one): Planned => ({ ...one, key: resourceKey(one.type, one.id) })));
+  if (!order.ok) {
+    throw new AgentError('bad_release', `resources depend on each other in a circle: ${formatCycle(order.cycle)}`);
+  }
+  if (!options.dryRun) {
+    await sweepTemporaries(deps, order.sorted);
+  }
+  const run = new Run(deps, order.sorted, options);
+  const outcomes: ResourceOutcome[] = [];
+  for (const resource of order.sorted) {
+    const started = deps.now();
+    const { result, reason } = await run.take(resource);
+    const outcome = {
+      resource: `${resource.crate}/${resource.key}`,
+      result,
+      reason: shorten(reason),
+      durationMs: Math.max(0, Math.round(deps.now() - started)),
+    };
+    outcomes.push(outcome);
+    options.onOutcome?.(outcome);
+  }
+  return outcomes;
+}
+
+type Taken = { readonly result: ResultKind; readonly reason: string };
+
+/** Invariant: `unmet` holds exactly the resources taken so far that are not as desired, and why it matters to others. */
+class Run {
+  readonly #deps: EngineDeps;
+  readonly #options: RunOptions;
+  readonly #needs: ReadonlyMap<string, readonly string[]>;
+  readonly #notifies: ReadonlyMap<string, readonly string[]>;
+  readonly #unmet = new Map<string, ResultKind>();
+  /** In a dry run: those that a change would have notified. */
+  readonly #wouldNotify = new Set<string>();
+
+  constructor(deps: EngineDeps, resources: readonly Planned[], options: RunOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    const references = referencesOf(resources);
+    this.#needs = references.needs;
+    this.#notifies = references.notifies;
+  }
+
+  async take(resource: Planned): Promise<Taken> {
+    const key = fullKey(resource);
+    const taken = await this.#attempt(resource, key).catch(
+      (error: unknown): Taken => ({ result: 'failed', reason: messageOf(error) }),
+    );
+    if (taken.result === 'failed' || taken.result === 'blocked' || taken.result === 'skipped') {
+      this.#unmet.set(key, taken.result);
+    }
+    return taken;
+  }
+
+  async #attempt(resource: Planned, key: string): Promise<Taken> {
+    if (this.#options.stop?.aborted === true) {
+      return { result: 'skipped', reason: 'the agent is stopping' };
+    }
+    const missing = this.#needs.get(key)?.find((needed) => this.#unmet.has(needed));
+    if (missing !== undefined) {
+      return { result: 'skipped', reason: `${missing} is ${this.#unmet.get(missing)}` };
+    }
+    const executor = this.#deps.executors.get(resource.type);
+    if (executor === undefined) {
+      return {
+        result: 'failed',
+        reason: `this agent does not know the resource type ${JSON.stringify(resource.type)}`,
+      };
+    }
+    const parsed = executor.schema.safeParse(resource.desired);
+    if (!parsed.success) {
+      const issue = parsed.error.issues[0];
+      return {
+        result: 'failed',
+        reason: `not a ${resource.type}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`,
+      };
+    }
+    // The guard and the order were decided by the id, so it must be the one of what is applied.
+    if (executor.id(parsed.data) !== resource.id) {
+      return { result: 'failed', reason: 'the id is not that of what is desired' };
+    }
+    const blocked = await this.#deps.guard({
+      type: resource.type,
+      desired: parsed.data,
+      paths: executor.paths(parsed.data),
+    });
+    if (blocked !== undefined) {
+      return { result: 'blocked', reason: blocked };
+    }
+    return this.#converge(executor, parsed.data, key);
+  }
+
+  async #converge(executor: AnyExecutor, desired: unknown, key: string): Promise<Taken> {
+    const { host, notifications, blob } = this.#deps;
+    const signal = this.#deps.deadline(resourceTimeoutMs);
+    const notified = notifications.has(key) || this.#wouldNotify.has(key);
+    const context = { signal, blob, notified };
+
+    const found = await within(signal, executor.check(desired, host, context));
+    if (found === undefined) {
+      await this.#settle(key);
+      return { result: 'unchanged', reason: '' };
+    }
+    const taken: Taken = { result: found.change, reason: executor.describe(found) };
+    const targets = this.#notifies.get(key) ?? [];
+    if (this.#options.dryRun) {
+      for (const target of targets) {
+        this.#wouldNotify.add(target);
+      }
+      return taken;
+    }
+    // Before the change, so that a kill right after it can't lose the notification: at worst it is given in vain.
+    await notifications.add(targets);
+    await within(signal, executor.apply(found, desired, host, context));
+    const left = await within(signal, executor.check(desired, host, { ...context, notified: false }));
+    if (left !== undefined) {
+      return { result: 'failed', reason: `still not as desired after it was applied: ${executor.describe(left)}` };
+    }
+    await this.#settle(key);
+    return taken;
+  }
+
+  /** The resource is as desired, so whatever asked it to run again has been answered. */
+  async #settle(key: string): Promise<void> {
+    if (!this.#options.dryRun) {
+      await this.#deps.notifications.remove(key);
+    }
+  }
+}
+
+function fullKey(resource: Planned): string {
+  return `${resource.crate}:${resource.key}`;
+}
+
+/** An executor that ignores its signal must not hold up the run for ever. */
+function within<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = () => reject(new HostError('timed_out', 'its time was up'));
+    if (signal.aborted) {
+      onAbort();
+    }
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+function shorten(reason: string): string {
+  return reason.length <= maxReasonLength ? reason : `${reason.slice(0, maxReasonLength)}…`;
+}

@@ -1,0 +1,94 @@
+/**
+ * The report queue: reports of runs that the control plane hasn't got yet, on disk, so that they survive an outage and
+ * a kill. Bounded: when it is full the oldest goes and is counted, and the count goes with the next report.
+ */
+
+import { readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import type { Logger } from 'pino';
+import { type RunReport, RunReportSchema } from '../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
+import type { StateDirectory } from './state.ts';
+
+const folder = 'queue';
+const countFile = `${folder}/dropped`;
+const reportName = /^([0-9]{12})\.report$/;
+
+/** About a day of runs at the usual pace. */
+export const maxQueuedReports = 64;
+
+export type ReportQueue = {
+  /** When this returns, the report survives a kill. */
+  add(report: RunReport): Promise<void>;
+  /** Sends what waits, oldest first, and forgets each report once `send` has returned. Stops at the first error. */
+  flush(send: (report: RunReport) => Promise<void>): Promise<number>;
+  size(): Promise<number>;
+};
+
+export async function openReportQueue(
+  state: StateDirectory,
+  deps: { readonly logger: Logger; readonly maxReports?: number },
+): Promise<ReportQueue> {
+  const path = await state.folder(folder);
+  const maxReports = deps.maxReports ?? maxQueuedReports;
+  return { add, flush, size: async () => (await names()).length };
+
+  async function add(report: RunReport): Promise<void> {
+    const queued = await names();
+    const last = queued.at(-1);
+    const number = last === undefined ? 1 : Number(reportName.exec(last)?.[1]) + 1;
+    await state.write(`${folder}/${String(number).padStart(12, '0')}.report`, toBinary(RunReportSchema, report));
+    const surplus = queued.slice(0, Math.max(0, queued.length + 1 - maxReports));
+    if (surplus.length > 0) {
+      // Counted first: a kill in between counts one too many rather than hiding one.
+      await setDropped((await dropped()) + surplus.length);
+      for (const name of surplus) {
+        await rm(join(path, name), { force: true });
+      }
+    }
+  }
+
+  async function flush(send: (report: RunReport) => Promise<void>): Promise<number> {
+    let sent = 0;
+    for (const name of await names()) {
+      const report = await readReport(name);
+      if (report === undefined) {
+        continue;
+      }
+      const droppedRuns = await dropped();
+      await send(create(RunReportSchema, { ...report, droppedRuns }));
+      await rm(join(path, name), { force: true });
+      if (droppedRuns > 0) {
+        await setDropped(0);
+      }
+      sent += 1;
+    }
+    return sent;
+  }
+
+  async function readReport(name: string): Promise<RunReport | undefined> {
+    try {
+      return fromBinary(RunReportSchema, (await state.read(`${folder}/${name}`)) ?? new Uint8Array());
+    } catch (error) {
+      const aside = `${name}.damaged`;
+      await rename(join(path, name), join(path, aside));
+      await setDropped((await dropped()) + 1);
+      deps.logger.warn({ file: aside, err: error }, 'A queued report is damaged and was set aside.');
+      return undefined;
+    }
+  }
+
+  /** In the order in which they were added. */
+  async function names(): Promise<string[]> {
+    return (await readdir(path)).filter((name) => reportName.test(name)).sort();
+  }
+
+  async function dropped(): Promise<number> {
+    const text = Buffer.from((await state.read(countFile)) ?? []).toString('utf8');
+    return /^[0-9]{1,9}$/.test(text) ? Number(text) : 0;
+  }
+
+  async function setDropped(count: number): Promise<void> {
+    await state.write(countFile, Buffer.from(String(count)));
+  }
+}
