@@ -36,6 +36,7 @@ export function openSqliteFile(path: string): DatabaseSync {
   try {
     createWithMode(path);
     database = new DatabaseSync(path, { timeout: openTimeoutMs, enableForeignKeyConstraints: false });
+    recognise(database, path);
     // FULL: with a write-ahead log, only this makes a commit survive a loss of power (https://www.sqlite.org/pragma.html#pragma_synchronous).
     // The fullfsync pragmas do so on macOS, and are without effect elsewhere.
     database.exec(`
@@ -47,7 +48,7 @@ export function openSqliteFile(path: string): DatabaseSync {
       PRAGMA cell_size_check = ON;
       PRAGMA journal_size_limit = 67108864;
     `);
-    ensureSchema(database, path);
+    ensureSchema(database);
     database.exec(`PRAGMA busy_timeout = ${writeTimeoutMs}`);
     return database;
   } catch (error) {
@@ -79,19 +80,9 @@ function createWithMode(path: string): void {
   closeSync(handle);
 }
 
-function ensureSchema(database: DatabaseSync, path: string): void {
-  if (readPragma(database, 'user_version') === 0) {
-    database.exec('BEGIN IMMEDIATE');
-    try {
-      const tables = database.prepare('SELECT count(*) AS count FROM sqlite_schema').get()!['count'];
-      if (readPragma(database, 'user_version') === 0 && readPragma(database, 'application_id') === 0 && tables === 0) {
-        database.exec(schema);
-      }
-      database.exec('COMMIT');
-    } finally {
-      if (database.isTransaction) database.exec('ROLLBACK');
-    }
-  }
+/** Only reads: a database that is not ours, or of a newer version, stays as it is. */
+function recognise(database: DatabaseSync, path: string): void {
+  if (isEmpty(database)) return;
   if (readPragma(database, 'application_id') !== applicationId) {
     throw new StoreError('corrupt', `${JSON.stringify(path)} is a database of another program; check the path`);
   }
@@ -102,6 +93,23 @@ function ensureSchema(database: DatabaseSync, path: string): void {
       `store ${JSON.stringify(path)} has schema version ${version}, this program knows ${schemaVersion}; run the release that wrote it, or a newer one`,
     );
   }
+}
+
+function ensureSchema(database: DatabaseSync): void {
+  if (!isEmpty(database)) return;
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    // Again, under the lock: another process may have been faster.
+    if (isEmpty(database)) database.exec(schema);
+    database.exec('COMMIT');
+  } finally {
+    if (database.isTransaction) database.exec('ROLLBACK');
+  }
+}
+
+function isEmpty(database: DatabaseSync): boolean {
+  const tables = database.prepare('SELECT count(*) AS count FROM sqlite_schema').get()!['count'];
+  return tables === 0 && readPragma(database, 'application_id') === 0 && readPragma(database, 'user_version') === 0;
 }
 
 function readPragma(database: DatabaseSync, name: 'user_version' | 'application_id'): number {

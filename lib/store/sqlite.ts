@@ -24,6 +24,15 @@ export type SqliteOptions = {
  */
 export function openSqliteStore(path: string, options: SqliteOptions = {}): Store {
   const database = openSqliteFile(path);
+  try {
+    return storeOn(database, path, options);
+  } catch (error) {
+    database.close();
+    throw toStoreError(error, path);
+  }
+}
+
+function storeOn(database: DatabaseSync, path: string, options: SqliteOptions): Store {
   const feed = openSqliteFeed(database, path, { ...options, assertOpen });
   const items = openItems(database, feed);
   const begin = database.prepare('BEGIN IMMEDIATE');
