@@ -3,6 +3,8 @@ import type { Logger } from 'pino';
 import { AccessError } from '../../lib/access/errors.ts';
 import { AuditError } from '../../lib/audit/port.ts';
 import { CryptoError } from '../../lib/crypto/errors.ts';
+import { IdentityError } from '../../lib/identity/errors.ts';
+import { PolicyError } from '../../lib/policy/errors.ts';
 import { StoreError } from '../../lib/store/port.ts';
 
 /** The permanent names of what can go wrong; `type` is `urn:holdfast:problem:<name>`. */
@@ -77,9 +79,32 @@ function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof StoreError) return fromStore(error);
   if (error instanceof AuditError) return fromAudit(error);
+  if (error instanceof IdentityError) return fromIdentity(error);
+  // Each refusal of a release is a word of its own, and none tells more than the operator's own policy check would.
+  if (error instanceof PolicyError)
+    return new Problem('refused', error.hint === undefined ? error.message : `${error.message}. ${error.hint}`, {
+      cause: error,
+      reason: error.code,
+    });
   if (error instanceof CryptoError) return new Problem('invalid-request', error.message, { reason: error.code });
   if (error instanceof AccessError) return new Problem('forbidden', 'the credential is not accepted', { cause: error });
   return new Problem('internal', '', { cause: error });
+}
+
+function fromIdentity(error: IdentityError): Problem {
+  const options = { cause: error, reason: error.code };
+  switch (error.code) {
+    case 'malformed':
+      return new Problem('invalid-request', error.message, options);
+    case 'not_found':
+      return new Problem('not-found', error.message, options);
+    case 'refused':
+    case 'revoked':
+    case 'not_open':
+      return new Problem('refused', error.message, options);
+    default:
+      return error.code satisfies never;
+  }
 }
 
 function fromStore(error: StoreError): Problem {

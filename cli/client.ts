@@ -1,0 +1,174 @@
+/** The client of the admin API: HTTPS under the fleet's own CA, the local-admin token, problem details as errors. */
+import { readFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import { Agent, request } from 'node:https';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { AccessError } from '../lib/access/errors.ts';
+import { readLocalAdminToken } from '../lib/access/local-admin.ts';
+import { CliError } from './errors.ts';
+
+/** What a running server leaves in `<state>/run/endpoint.json` for clients on its host. */
+export const endpointFile = z.strictObject({
+  v: z.literal(1),
+  /** As `https://127.0.0.1:7443`. */
+  url: z.string().regex(/^https:\/\/[^/\s]+$/),
+  /** The fleet CA certificate, PEM. */
+  ca: z.string().startsWith('-----BEGIN CERTIFICATE-----'),
+});
+
+export interface Client {
+  readonly url: string;
+  get<T>(path: string, query?: { readonly [name: string]: string | number | undefined }): Promise<T>;
+  /** The raw body; `undefined` when there is no such thing. */
+  getBytes(path: string): Promise<Uint8Array | undefined>;
+  post<T>(path: string, body: object): Promise<T>;
+  put<T>(path: string, bytes: Uint8Array): Promise<T>;
+  close(): void;
+}
+
+const problemBody = z.object({ title: z.string(), detail: z.string().optional(), reason: z.string().optional() });
+
+/** Connects to nothing yet: reads where the server of this state directory is and the token of its present boot. */
+export async function openClient(stateDirectory: string): Promise<Client> {
+  const run = join(stateDirectory, 'run');
+  const [endpoint, token] = await Promise.all([readEndpoint(run, stateDirectory), readToken(run, stateDirectory)]);
+  // One CA, nothing else: the system's roots can't vouch for a server of this fleet.
+  const agent = new Agent({ keepAlive: true, maxSockets: 4, ca: endpoint.ca, minVersion: 'TLSv1.3' });
+  const { url } = endpoint;
+
+  const exchange = (method: string, path: string, body?: { type: string; bytes: Uint8Array }) =>
+    new Promise<IncomingMessage>((resolve, reject) => {
+      const outgoing = request(
+        new URL(path, url),
+        {
+          method,
+          agent,
+          headers: {
+            authorization: `Bearer ${token}`,
+            accept: 'application/json',
+            ...(body === undefined ? {} : { 'content-type': body.type, 'content-length': body.bytes.length }),
+          },
+        },
+        resolve,
+      );
+      outgoing.setTimeout(60_000, () => outgoing.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })));
+      outgoing.on('error', (error: NodeJS.ErrnoException) => reject(unreachable(error, url)));
+      outgoing.end(body?.bytes);
+    });
+
+  const json = async <T>(response: IncomingMessage): Promise<T> => {
+    const bytes = await readBody(response);
+    if (response.statusCode === 200) return JSON.parse(bytes.toString('utf8')) as T;
+    throw refusal(response.statusCode ?? 0, bytes);
+  };
+
+  return {
+    url,
+    get: async (path, query = {}) => json(await exchange('GET', `${path}${formatQuery(query)}`)),
+    post: async (path, body) =>
+      json(await exchange('POST', path, { type: 'application/json', bytes: Buffer.from(JSON.stringify(body)) })),
+    put: async (path, bytes) => json(await exchange('PUT', path, { type: 'application/octet-stream', bytes })),
+    async getBytes(path) {
+      const response = await exchange('GET', path);
+      const bytes = await readBody(response);
+      if (response.statusCode === 200) return bytes;
+      if (response.statusCode === 404) return undefined;
+      throw refusal(response.statusCode ?? 0, bytes);
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+/** Every item of a paged list, page after page. */
+export async function* allItems<T>(
+  client: Client,
+  path: string,
+  query: { readonly [name: string]: string | number | undefined } = {},
+): AsyncGenerator<T> {
+  let cursor: string | undefined;
+  do {
+    const page = await client.get<{ items: readonly T[]; next?: string }>(path, { ...query, cursor, limit: 500 });
+    yield* page.items;
+    cursor = page.next;
+  } while (cursor !== undefined);
+}
+
+function formatQuery(query: { readonly [name: string]: string | number | undefined }): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, String(value));
+  return parameters.size === 0 ? '' : `?${parameters}`;
+}
+
+async function readBody(response: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+async function readEndpoint(run: string, stateDirectory: string): Promise<z.infer<typeof endpointFile>> {
+  const path = join(run, 'endpoint.json');
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw notRunning(stateDirectory, error);
+  }
+  try {
+    return endpointFile.parse(JSON.parse(text));
+  } catch (error) {
+    throw new CliError('failure', `${path} is damaged`, {
+      hint: 'restart the server, which writes it anew',
+      cause: error,
+    });
+  }
+}
+
+async function readToken(run: string, stateDirectory: string): Promise<string> {
+  try {
+    return await readLocalAdminToken(run);
+  } catch (error) {
+    if (!(error instanceof AccessError)) throw error;
+    if (error.code === 'missing') throw notRunning(stateDirectory, error);
+    throw new CliError('refused', error.message, {
+      hint: 'run this command as the account that runs the server, or restart the server',
+      cause: error,
+    });
+  }
+}
+
+function notRunning(stateDirectory: string, cause: unknown): CliError {
+  return new CliError('unreachable', `no server runs with the state directory ${JSON.stringify(stateDirectory)}`, {
+    hint: 'start it with `holdfast up`, or name another directory with --state or HOLDFAST_STATE',
+    cause,
+  });
+}
+
+function unreachable(error: NodeJS.ErrnoException, url: string): CliError {
+  const code = error.code ?? error.message;
+  if (/CERT|SELF_SIGNED|ALTNAME|SIGNATURE|SSL/.test(code))
+    return new CliError('refused', `what answers at ${url} is not a server of this fleet (${code})`, {
+      hint: 'something else listens there; nothing was sent to it',
+      cause: error,
+    });
+  return new CliError('unreachable', `can't reach the server at ${url} (${code})`, {
+    hint: 'is it still running? start it with `holdfast up`',
+    cause: error,
+  });
+}
+
+function refusal(status: number, bytes: Buffer): CliError {
+  let body: z.infer<typeof problemBody> | undefined;
+  try {
+    body = problemBody.parse(JSON.parse(bytes.toString('utf8')));
+  } catch (_notProblemDetails) {
+    return new CliError('failure', `the server answered ${status} in a form that is not its own`);
+  }
+  const message = body.detail ?? body.title.toLowerCase();
+  if (status === 401)
+    return new CliError('refused', 'the server does not accept this local-admin token', {
+      hint: 'a token lives as long as one boot of its server: is this the state directory of the server that runs?',
+    });
+  if (status >= 500) return new CliError(status === 503 ? 'unreachable' : 'failure', message);
+  return new CliError('refused', message, { details: body.reason === undefined ? [] : [`reason: ${body.reason}`] });
+}

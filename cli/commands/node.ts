@@ -1,0 +1,119 @@
+/** `holdfast node`: the machines of the fleet. */
+import { Command } from 'commander';
+import type { NodeView } from '../../functions/admin/routes/nodes.ts';
+import type { RunView } from '../../functions/admin/routes/runs.ts';
+import { allItems } from '../client.ts';
+import { globalsOf, print, withClient } from '../command.ts';
+import { formatFields, formatTable } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
+
+export function nodeCommand(terminal: Terminal): Command {
+  const node = new Command('node').description('list, inspect, quarantine, recover and revoke nodes');
+  node.addCommand(listCommand(terminal));
+  node.addCommand(showCommand(terminal));
+  node.addCommand(
+    orderCommand(terminal, 'quarantine', 'let it check in, but give it no policy and no secrets', 'quarantined'),
+  );
+  node.addCommand(orderCommand(terminal, 'recover', 'end its quarantine', 'recovered'));
+  node.addCommand(orderCommand(terminal, 'revoke', 'shut it out for ever; its UUID never comes back', 'revoked'));
+  return node;
+}
+
+function listCommand(terminal: Terminal): Command {
+  return new Command('list')
+    .description('list the nodes')
+    .option('--filter <state>', 'only those that are active, quarantined or revoked')
+    .addHelpText('after', '\nExamples:\n  holdfast node list\n  holdfast node list --filter quarantined --json\n')
+    .action(async (options: { filter?: string }, command: Command) => {
+      const nodes = await withClient(command, (client) =>
+        Array.fromAsync(allItems<NodeView>(client, '/v1/nodes', { state: options.filter })),
+      );
+      print(terminal, command, nodes, () =>
+        nodes.length === 0 && terminal.interactive
+          ? ['no nodes yet: `holdfast token create` mints a token for the first one']
+          : formatTable(
+              [
+                { title: 'uuid', cell: (row: NodeView) => row.uuid, whole: true },
+                { title: 'name', cell: (row) => row.name },
+                { title: 'state', cell: (row) => row.state, whole: true },
+                { title: 'release', cell: (row) => row.release?.number },
+                { title: 'seen', cell: (row) => row.seen },
+                { title: 'labels', cell: (row) => formatLabels(row.labels) },
+              ],
+              nodes,
+              terminal.width,
+            ),
+      );
+    });
+}
+
+function showCommand(terminal: Terminal): Command {
+  return new Command('show')
+    .description('show one node and its newest runs')
+    .argument('<uuid>', 'the node')
+    .addHelpText('after', '\nExample:\n  holdfast node show 6b1f0a52-8f0e-4c57-9d3c-2f5f1f0c9a11\n')
+    .action(async (uuid: string, _options: object, command: Command) => {
+      const path = `/v1/nodes/${encodeURIComponent(uuid)}`;
+      const [node, runs] = await withClient(command, (client) =>
+        Promise.all([
+          client.get<NodeView>(path),
+          client.get<{ items: readonly RunView[] }>(`${path}/runs`, { limit: 10 }),
+        ]),
+      );
+      print(terminal, command, { ...node, runs: runs.items }, () => [
+        ...formatFields([
+          ['uuid', node.uuid],
+          ['name', node.name],
+          ['state', node.state],
+          ['labels', formatLabels(node.labels)],
+          ['platform', node.platform],
+          ['agent', node.agentVersion],
+          ['identity key', node.fingerprint],
+          ['enrolled', `${node.enrolled} with token ${node.token}`],
+          ['certificate expires', node.certificateExpires],
+          ['seen', node.seen],
+          ['revoked', node.revoked],
+          ['release', node.release && `${node.release.number} (${node.release.digest})`],
+        ]),
+        '',
+        ...formatTable(
+          [
+            { title: 'run', cell: (row: RunView) => row.started, whole: true },
+            { title: 'release', cell: (row) => row.release.number },
+            { title: 'result', cell: (row) => row.error ?? formatCounts(row.counts) },
+          ],
+          runs.items,
+          terminal.width,
+        ),
+      ]);
+    });
+}
+
+function orderCommand(terminal: Terminal, verb: string, description: string, done: string): Command {
+  return new Command(verb)
+    .description(description)
+    .argument('<uuid>', 'the node')
+    .option('--reason <text>', 'why, for the audit log')
+    .addHelpText('after', `\nExample:\n  holdfast node ${verb} 6b1f0a52-8f0e-4c57-9d3c-2f5f1f0c9a11 --reason "…"\n`)
+    .action(async (uuid: string, options: { reason?: string }, command: Command) => {
+      const node = await withClient(command, (client) =>
+        client.post<NodeView>(`/v1/nodes/${encodeURIComponent(uuid)}/${verb}`, options),
+      );
+      print(terminal, command, node, () => [node.uuid]);
+      if (!globalsOf(command).json) terminal.err(`${done}\n`);
+    });
+}
+
+function formatLabels(labels: NodeView['labels']): string | undefined {
+  const text = Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
+  return text === '' ? undefined : text;
+}
+
+function formatCounts(counts: RunView['counts']): string {
+  return Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([result, count]) => `${count} ${result}`)
+    .join(', ');
+}

@@ -1,0 +1,105 @@
+/** `holdfast token`: enrollment tokens, which admit one machine each. */
+import { Command } from 'commander';
+import type { MintedToken, TokenView } from '../../functions/admin/routes/tokens.ts';
+import { equalBytes } from '../../lib/crypto/encoding.ts';
+import { parseEnrollmentToken } from '../../lib/crypto/token.ts';
+import { allItems } from '../client.ts';
+import { collectLabel, globalsOf, parseDuration, print, withClient } from '../command.ts';
+import { CliError } from '../errors.ts';
+import { fleetOption, readOwnFleet, requireSameFleet } from '../fleet.ts';
+import { formatTable } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
+
+export function tokenCommand(terminal: Terminal): Command {
+  const token = new Command('token').description('mint, list and cancel enrollment tokens');
+  token.addCommand(createCommand(terminal));
+  token.addCommand(listCommand(terminal));
+  token.addCommand(cancelCommand(terminal));
+  return token;
+}
+
+type CreateOptions = {
+  readonly label?: Record<string, string>;
+  readonly hostname?: string;
+  readonly fingerprint?: string;
+  readonly ttl?: number;
+};
+
+function createCommand(terminal: Terminal): Command {
+  return new Command('create')
+    .description('mint a token and print the command that joins one machine with it')
+    .option('--label <name=value>', 'label of the node; repeatable', collectLabel)
+    .option('--hostname <pattern>', 'only a machine of this name may use it ("*" stands for a part of a label)')
+    .option('--fingerprint <SHA256:…>', 'only the holder of this identity key may use it')
+    .option('--ttl <duration>', 'how long it can be used, 1m to 30d (default 24h)', parseDuration)
+    .option(...fleetOption)
+    .addHelpText(
+      'after',
+      '\nThe token is shown this once. It carries the fleet pin, so the machine trusts no other control plane.' +
+        '\n\nExamples:\n  holdfast token create --label role=web --ttl 1h\n  holdfast token create --hostname "web-*.example.org" --json\n',
+    )
+    .action(async (options: CreateOptions, command: Command) => {
+      const own = await readOwnFleet(command);
+      const { minted, url } = await withClient(command, async (client) => {
+        // Before anything is minted: a server that lies about the fleet gets no machine sent to it.
+        const { url } = await requireSameFleet(client, own);
+        const minted = await client.post<MintedToken>('/v1/tokens', {
+          ...(options.label === undefined ? {} : { labels: options.label }),
+          ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
+          ...(options.fingerprint === undefined ? {} : { fingerprint: options.fingerprint }),
+          ...(options.ttl === undefined ? {} : { ttlMs: options.ttl }),
+        });
+        return { minted, url };
+      });
+      if (!equalBytes(parseEnrollmentToken(minted.token).pin, own.pin))
+        throw new CliError('refused', 'the server minted a token for another fleet than the operator knows', {
+          hint: `do not use it; cancel it with: holdfast token cancel ${minted.id}`,
+        });
+      const line = joinCommand(url, minted.token);
+      print(terminal, command, { ...minted, join: line }, () => [line]);
+      if (!globalsOf(command).json)
+        terminal.err(`token ${minted.id} admits one machine until ${minted.expires}; run the line above on it\n`);
+    });
+}
+
+function listCommand(terminal: Terminal): Command {
+  return new Command('list')
+    .description('list the tokens; never the secrets, which are not kept')
+    .addHelpText('after', '\nExample:\n  holdfast token list\n')
+    .action(async (_options: object, command: Command) => {
+      const tokens = await withClient(command, (client) => Array.fromAsync(allItems<TokenView>(client, '/v1/tokens')));
+      print(terminal, command, tokens, () =>
+        formatTable(
+          [
+            { title: 'id', cell: (row: TokenView) => row.id, whole: true },
+            { title: 'state', cell: (row) => row.state, whole: true },
+            { title: 'expires', cell: (row) => row.expires },
+            { title: 'created by', cell: (row) => row.createdBy },
+            { title: 'node', cell: (row) => row.usedBy },
+            { title: 'for', cell: (row) => row.hostname ?? row.fingerprint },
+          ],
+          tokens,
+          terminal.width,
+        ),
+      );
+    });
+}
+
+function cancelCommand(terminal: Terminal): Command {
+  return new Command('cancel')
+    .description('cancel a token that was not used yet')
+    .argument('<id>', 'the token, as `token list` shows it')
+    .addHelpText('after', '\nExample:\n  holdfast token cancel 0f3c9a71d2e84b56\n')
+    .action(async (id: string, _options: object, command: Command) => {
+      const token = await withClient(command, (client) =>
+        client.post<TokenView>(`/v1/tokens/${encodeURIComponent(id)}/cancel`, {}),
+      );
+      print(terminal, command, token, () => [token.id]);
+      if (!globalsOf(command).json) terminal.err('cancelled\n');
+    });
+}
+
+/** The line to run on the machine. Its parts are a URL that was parsed and a token of a fixed alphabet: no quoting is needed. */
+export function joinCommand(url: string, token: string): string {
+  return `npx holdfast-agent join --server ${url} --token ${token}`;
+}

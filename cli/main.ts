@@ -1,0 +1,21 @@
+/** The entry of the command `holdfast`: the process's streams, signals and environment, and nothing else. */
+import { runCli } from './program.ts';
+
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort(signal));
+
+// A reader that went away (`| head`) is no failure of ours.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+  width: process.stdout.isTTY ? process.stdout.columns : undefined,
+  interactive: process.stderr.isTTY === true,
+  environment: { HOLDFAST_STATE: process.env['HOLDFAST_STATE'] },
+  signal: stop.signal,
+});

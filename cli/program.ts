@@ -1,0 +1,82 @@
+/** The command tree, and the one place where whatever was thrown becomes an exit code and a message. */
+import { Command, CommanderError } from 'commander';
+import { auditCommand } from './commands/audit.ts';
+import { completionCommand } from './commands/completion.ts';
+import { nodeCommand } from './commands/node.ts';
+import { policyCommand } from './commands/policy.ts';
+import { statusCommand } from './commands/status.ts';
+import { tokenCommand } from './commands/token.ts';
+import { upCommand } from './commands/up.ts';
+import { exitCodes } from './errors.ts';
+import { formatError, toCliError } from './report.ts';
+import type { Terminal } from './terminal.ts';
+import { productVersion } from './version.ts';
+
+const afterHelp = `
+Examples:
+  holdfast up --operator-key ~/.ssh/id_ed25519.pub   start a control plane here
+  holdfast policy publish ./policy --key ~/.ssh/id_ed25519
+  holdfast token create --label role=web             mint a token and print the join command
+  holdfast node list
+  holdfast audit export ./evidence && holdfast audit verify ./evidence
+
+Data goes to standard output, messages to standard error.
+Exit codes: 0 done, 1 failure, 2 wrong usage, 3 refused, 4 server not reachable, 5 verification failed, 130 interrupted.
+`;
+
+export function buildProgram(terminal: Terminal): Command {
+  const program = new Command('holdfast')
+    .description('A zero-trust control plane: nodes, signed policy, and an audit log that proves itself.')
+    .version(productVersion, '-V, --version', 'print the version')
+    .option('-s, --state <dir>', 'state directory of the server (or HOLDFAST_STATE)', defaultState(terminal))
+    .option('--json', 'print JSON instead of text', false)
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .showSuggestionAfterError(true)
+    .addHelpText('after', afterHelp);
+  for (const make of [
+    upCommand,
+    statusCommand,
+    nodeCommand,
+    tokenCommand,
+    policyCommand,
+    auditCommand,
+    completionCommand,
+  ])
+    program.addCommand(make(terminal));
+  forEachCommand(program, (command) => {
+    command.exitOverride();
+    command.configureHelp({ showGlobalOptions: true, ...(terminal.width ? { helpWidth: terminal.width } : {}) });
+    command.configureOutput({
+      writeOut: (text) => terminal.out(text),
+      writeErr: (text) => terminal.err(text),
+      // Said once, by `runCli`.
+      outputError: () => {},
+    });
+    if (command.commands.length > 0 && command !== program) command.helpCommand(false);
+  });
+  return program;
+}
+
+/** Runs one command line and returns its exit code. Never throws. */
+export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
+  const program = buildProgram(terminal);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exitCodes.ok;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
+    const failure = toCliError(error, terminal.signal);
+    terminal.err(formatError(failure));
+    return exitCodes[failure.exit];
+  }
+}
+
+function defaultState(terminal: Terminal): string {
+  return terminal.environment.HOLDFAST_STATE || '.holdfast';
+}
+
+function forEachCommand(command: Command, act: (command: Command) => void): void {
+  act(command);
+  for (const child of command.commands) forEachCommand(child, act);
+}

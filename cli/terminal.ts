@@ -1,0 +1,15 @@
+/** What a command may touch of the outside: its streams, the working directory and the environment, as one value. */
+
+export type Terminal = {
+  /** Data: what a script reads. */
+  out(text: string): void;
+  /** Messages: what a person reads. */
+  err(text: string): void;
+  /** Columns of standard output when it is a terminal. */
+  readonly width: number | undefined;
+  /** Whether messages go to a person, so that progress may be shown. */
+  readonly interactive: boolean;
+  readonly environment: { readonly HOLDFAST_STATE?: string | undefined };
+  /** Aborted by SIGINT or SIGTERM. */
+  readonly signal: AbortSignal;
+};

@@ -1,0 +1,41 @@
+/** The route table of the admin API: every route there is. */
+import type { AuditLog } from '../../lib/audit/port.ts';
+import type { LogSource } from '../../lib/audit/publication.ts';
+import { toBase64url } from '../../lib/crypto/encoding.ts';
+import type { FleetDescriptor } from '../../lib/identity/descriptor.ts';
+import type { BlobStore } from '../../lib/store/blobs.ts';
+import type { Store } from '../../lib/store/port.ts';
+import type { Route } from './route.ts';
+import { auditRoutes } from './routes/audit.ts';
+import { nodeRoutes } from './routes/nodes.ts';
+import { releaseRoutes } from './routes/releases.ts';
+import { runRoutes } from './routes/runs.ts';
+import { type GatewayStatus, statusRoutes } from './routes/status.ts';
+import { tokenRoutes } from './routes/tokens.ts';
+
+export type AdminDeps = {
+  readonly store: Store;
+  readonly blobs: BlobStore;
+  readonly audit: AuditLog;
+  readonly publication: LogSource;
+  readonly now: () => number;
+  readonly version: string;
+  readonly startedAt: number;
+  readonly descriptor: FleetDescriptor;
+  readonly pin: Uint8Array;
+  /** The base URL that nodes reach this host by. */
+  readonly url: () => string;
+  readonly gateway: () => GatewayStatus;
+  readonly release: () => { readonly number: number; readonly digest: string } | undefined;
+};
+
+export function adminRoutes(deps: AdminDeps): readonly Route[] {
+  return [
+    ...statusRoutes({ ...deps, pin: toBase64url(deps.pin) }),
+    ...nodeRoutes(deps),
+    ...runRoutes(deps),
+    ...tokenRoutes(deps),
+    ...releaseRoutes({ ...deps, trust: deps.descriptor }),
+    ...auditRoutes(deps),
+  ];
+}

@@ -1,0 +1,136 @@
+/** The routes about nodes: see them, quarantine, recover and revoke them. */
+import { z } from 'zod';
+import type { AuditLog } from '../../../lib/audit/port.ts';
+import { identityFingerprint } from '../../../lib/identity/fingerprint.ts';
+import { parseUuid } from '../../../lib/identity/names.ts';
+import {
+  getNode,
+  type NodeOrder,
+  type NodeRecord,
+  nodePartitions,
+  parseNode,
+  quarantineNode,
+  recoverNode,
+  revokeNode,
+} from '../../../lib/identity/nodes.ts';
+import type { Store } from '../../../lib/store/port.ts';
+import { Problem } from '../problem.ts';
+import { type Route, route } from '../route.ts';
+import { isoTime, type PageOf, pageQuery } from './page.ts';
+
+type NodeRouteDeps = { readonly store: Store; readonly audit: AuditLog; readonly now: () => number };
+
+/** A node as the API shows it. */
+export type NodeView = {
+  readonly uuid: string;
+  readonly name: string;
+  readonly labels: { readonly [name: string]: string };
+  readonly state: 'active' | 'quarantined' | 'revoked';
+  readonly platform: string;
+  readonly token: string;
+  readonly fingerprint: string;
+  readonly enrolled: string;
+  readonly revoked?: string;
+  readonly certificateExpires?: string;
+  readonly seen?: string;
+  readonly release?: { readonly number: number; readonly digest: string };
+  readonly agentVersion?: string;
+};
+
+/** A node in a path; the parser owns the pattern. */
+export const nodeParams = z.strictObject({
+  uuid: z.string().transform((text, context) => {
+    try {
+      return parseUuid(text);
+    } catch (_malformed) {
+      context.addIssue({ code: 'custom', message: 'not a UUID in lower case' });
+      return z.NEVER;
+    }
+  }),
+});
+
+const orderBody = z.strictObject({
+  reason: z
+    .string()
+    .min(1)
+    .max(200)
+    .regex(/^[^\p{Cc}]*$/u, 'must not have control characters')
+    .optional(),
+});
+
+export function nodeRoutes(deps: NodeRouteDeps): Route[] {
+  const order = (path: string, act: (deps: NodeRouteDeps, order: NodeOrder) => Promise<NodeRecord>) =>
+    route({
+      method: 'POST',
+      path: `/v1/nodes/:uuid/${path}`,
+      permission: 'fleet.write',
+      schema: { params: nodeParams, body: orderBody },
+      handler: async ({ principal, params, body }) =>
+        nodeView(await act(deps, { uuid: params.uuid, actor: principal, ...body } as NodeOrder)),
+    });
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/nodes',
+      permission: 'fleet.read',
+      schema: { query: z.strictObject({ ...pageQuery, state: z.enum(['active', 'quarantined', 'revoked']).optional() }) },
+      handler: ({ query }) => pageOfNodes(deps.store, query),
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/nodes/:uuid',
+      permission: 'fleet.read',
+      schema: { params: nodeParams },
+      handler: async ({ params }) => {
+        const node = await getNode(deps.store, params.uuid);
+        if (node === undefined) throw new Problem('not-found', `no node has the UUID ${params.uuid}`);
+        return nodeView(node);
+      },
+    }),
+    order('revoke', revokeNode),
+    order('quarantine', quarantineNode),
+    order('recover', recoverNode),
+  ];
+}
+
+/** In order of UUID, across the partitions that nodes are spread over; the cursor is the last UUID shown. */
+async function pageOfNodes(
+  store: Store,
+  query: { readonly limit: number; readonly cursor?: string | undefined; readonly state?: string | undefined },
+): Promise<PageOf<NodeView>> {
+  const items: NodeView[] = [];
+  let after = query.cursor;
+  const first = after === undefined ? 0 : nodePartitions.indexOf(`node#${after.slice(0, 1)}`);
+  if (first < 0) throw new Problem('invalid-request', 'query.cursor: not one that this list gave');
+  for (const pk of nodePartitions.slice(first)) {
+    do {
+      const page = await store.query({ pk, limit: query.limit, ...(after === undefined ? {} : { after }) });
+      for (const item of page.items) {
+        const node = parseNode(item);
+        if (query.state !== undefined && node.state !== query.state) continue;
+        items.push(nodeView(node));
+        if (items.length === query.limit) return { items, next: node.uuid };
+      }
+      after = page.next;
+    } while (after !== undefined);
+  }
+  return { items };
+}
+
+function nodeView(node: NodeRecord): NodeView {
+  return {
+    uuid: node.uuid,
+    name: node.name,
+    labels: node.labels,
+    state: node.state,
+    platform: node.platform,
+    token: node.token,
+    fingerprint: identityFingerprint(node.identityKey),
+    enrolled: isoTime(node.enrolledAt),
+    ...(node.revokedAt === undefined ? {} : { revoked: isoTime(node.revokedAt) }),
+    ...(node.certificateExpiresAt === undefined ? {} : { certificateExpires: isoTime(node.certificateExpiresAt) }),
+    ...(node.seenAt === undefined ? {} : { seen: isoTime(node.seenAt) }),
+    ...(node.release === undefined ? {} : { release: node.release }),
+    ...(node.agentVersion === undefined ? {} : { agentVersion: node.agentVersion }),
+  };
+}

@@ -1,0 +1,190 @@
+/** The routes about policy releases: upload what they consist of, publish what operators signed, read the history. */
+import { z } from 'zod';
+import type { AuditLog } from '../../../lib/audit/port.ts';
+import { sha256Hex } from '../../../lib/crypto/digest.ts';
+import { fromBase64url, toBase64url } from '../../../lib/crypto/encoding.ts';
+import { currentRelease, getRelease, listReleases, type StoredRelease } from '../../../lib/policy/history.ts';
+import { type PublishDeps, publishRelease } from '../../../lib/policy/publish.ts';
+import type { PolicyTrust } from '../../../lib/policy/verify.ts';
+import { type BlobStore, maxBlobBytes, parseBlobDigest } from '../../../lib/store/blobs.ts';
+import type { Store } from '../../../lib/store/port.ts';
+import { Problem } from '../problem.ts';
+import { bytesRoute, type Route, route } from '../route.ts';
+import { isoTime, type PageOf, pageQuery } from './page.ts';
+
+type ReleaseRouteDeps = {
+  readonly store: Store;
+  readonly blobs: BlobStore;
+  readonly audit: AuditLog;
+  readonly now: () => number;
+  readonly trust: PolicyTrust;
+};
+
+/** A line of the history. */
+export type ReleaseLine = {
+  readonly number: number;
+  readonly digest: string;
+  readonly created: string;
+  readonly expires: string;
+  readonly published: string;
+  readonly crates: number;
+  readonly signatures: number;
+};
+
+/** A whole release: the signed bytes, base64url, and the armored signatures. */
+export type ReleaseView = {
+  readonly number: number;
+  readonly digest: string;
+  readonly published: string;
+  readonly manifest: string;
+  readonly signatures: readonly string[];
+};
+
+export type PublishedView = {
+  readonly number: number;
+  readonly digest: string;
+  /** Fingerprints of the operators whose signatures counted. */
+  readonly signers: readonly string[];
+  /** This very release was current already. */
+  readonly repeated: boolean;
+};
+
+const blobParams = z.strictObject({
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 digest in lower-case hexadecimal'),
+});
+const releaseParams = z.strictObject({
+  number: z
+    .string()
+    .regex(/^[1-9][0-9]{0,9}$/, 'must be the number of a release')
+    .transform(Number),
+});
+const signed = {
+  /** Base64url; judged by the policy domain. */
+  manifest: z.string().min(1),
+  signatures: z.array(z.string()),
+};
+
+export function releaseRoutes(deps: ReleaseRouteDeps): Route[] {
+  return [...blobRoutes(deps), ...publishRoutes(deps), ...historyRoutes(deps)];
+}
+
+function blobRoutes({ blobs }: ReleaseRouteDeps): Route[] {
+  return [
+    bytesRoute({
+      method: 'PUT',
+      path: '/v1/blobs/:sha256',
+      permission: 'config.publish',
+      schema: { params: blobParams, maxBytes: maxBlobBytes },
+      handler: async ({ params, body }) => {
+        if (sha256Hex(body) !== params.sha256)
+          throw new Problem('invalid-request', 'the bytes are not those that the digest names');
+        await blobs.put(body);
+        return { sha256: params.sha256, bytes: body.length };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/blobs/:sha256',
+      permission: 'config.read',
+      schema: { params: blobParams },
+      handler: async ({ params }) => {
+        const bytes = await blobs.get(parseBlobDigest(params.sha256));
+        if (bytes === undefined) throw new Problem('not-found', `there is no blob ${params.sha256}`);
+        return new Response(new Uint8Array(bytes), { headers: { 'content-type': 'application/octet-stream' } });
+      },
+    }),
+  ];
+}
+
+function publishRoutes(deps: PublishDeps): Route[] {
+  return [
+    route({
+      method: 'POST',
+      path: '/v1/releases',
+      permission: 'config.publish',
+      schema: { body: z.strictObject(signed) },
+      handler: ({ principal, body }): Promise<PublishedView> =>
+        publishRelease(deps, {
+          manifest: fromBase64url(body.manifest),
+          signatures: body.signatures,
+          actor: principal,
+        }),
+    }),
+    // A right of its own, so a route of its own.
+    route({
+      method: 'POST',
+      path: '/v1/releases/rollback',
+      permission: 'config.rollback',
+      schema: { body: z.strictObject({ ...signed, to: z.int().min(1) }) },
+      handler: ({ principal, body }): Promise<PublishedView> =>
+        publishRelease(deps, {
+          manifest: fromBase64url(body.manifest),
+          signatures: body.signatures,
+          actor: principal,
+          rollbackTo: body.to,
+        }),
+    }),
+  ];
+}
+
+function historyRoutes({ store }: ReleaseRouteDeps): Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/releases',
+      permission: 'config.read',
+      schema: {
+        query: z.strictObject({
+          ...pageQuery,
+          cursor: z
+            .string()
+            .regex(/^[1-9][0-9]{0,9}$/, 'not one that this list gave')
+            .optional(),
+        }),
+      },
+      handler: async ({ query }): Promise<PageOf<ReleaseLine>> => {
+        const { limit, cursor } = query;
+        const releases = await listReleases(store, {
+          limit,
+          ...(cursor === undefined ? {} : { before: Number(cursor) }),
+        });
+        const items = releases.map(({ created, expires, publishedAt, ...rest }) => ({
+          ...rest,
+          created: isoTime(created),
+          expires: isoTime(expires),
+          published: isoTime(publishedAt),
+        }));
+        const last = items.at(-1);
+        return { items, ...(items.length === limit && last !== undefined ? { next: String(last.number) } : {}) };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/releases/current',
+      permission: 'config.read',
+      handler: async () => {
+        const current = await currentRelease(store);
+        if (current === undefined) throw new Problem('not-found', 'no release was published yet');
+        return releaseView(await getRelease(store, current.number));
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/releases/:number',
+      permission: 'config.read',
+      schema: { params: releaseParams },
+      handler: async ({ params }) => releaseView(await getRelease(store, params.number)),
+    }),
+  ];
+}
+
+function releaseView(release: StoredRelease | undefined): ReleaseView {
+  if (release === undefined) throw new Problem('not-found', 'there is no release of that number');
+  return {
+    number: release.number,
+    digest: release.digest,
+    published: isoTime(release.publishedAt),
+    manifest: toBase64url(release.manifest),
+    signatures: release.signatures,
+  };
+}

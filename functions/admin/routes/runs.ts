@@ -1,0 +1,58 @@
+/** The route that shows what a node's agent did: its newest runs, newest first. */
+import { z } from 'zod';
+import { getNode } from '../../../lib/identity/nodes.ts';
+import type { Item, Store } from '../../../lib/store/port.ts';
+import { runPartition } from '../../gateway/runs.ts';
+import { Problem } from '../problem.ts';
+import { type Route, route } from '../route.ts';
+import { nodeParams } from './nodes.ts';
+import { isoTime, type PageOf, pageQuery } from './page.ts';
+
+const stored = z.object({
+  runId: z.string(),
+  startedAt: z.number(),
+  durationMs: z.number(),
+  dryRun: z.boolean(),
+  release: z.object({ number: z.int(), digest: z.string() }).optional(),
+  counts: z.record(z.string(), z.int()),
+  results: z.array(
+    z.object({ resource: z.string(), result: z.string(), reason: z.string(), durationMs: z.number() }).readonly(),
+  ),
+  omitted: z.int(),
+  droppedRuns: z.int(),
+  error: z.string(),
+});
+
+/** A run as the API shows it. Every text in it came from the node. */
+export type RunView = Omit<z.infer<typeof stored>, 'startedAt' | 'error'> & {
+  readonly started: string;
+  /** Why it could not start or was cut short. */
+  readonly error?: string;
+};
+
+export function runRoutes(deps: { readonly store: Store }): Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/nodes/:uuid/runs',
+      permission: 'fleet.read',
+      schema: { params: nodeParams, query: z.strictObject(pageQuery) },
+      handler: async ({ params, query }): Promise<PageOf<RunView>> => {
+        if ((await getNode(deps.store, params.uuid)) === undefined)
+          throw new Problem('not-found', `no node has the UUID ${params.uuid}`);
+        const page = await deps.store.query({
+          pk: runPartition(params.uuid),
+          descending: true,
+          limit: query.limit,
+          ...(query.cursor === undefined ? {} : { after: query.cursor }),
+        });
+        return { items: page.items.map(runView), ...(page.next === undefined ? {} : { next: page.next }) };
+      },
+    }),
+  ];
+}
+
+function runView(item: Item): RunView {
+  const { startedAt, error, ...rest } = stored.parse(item);
+  return { ...rest, started: isoTime(startedAt), ...(error === '' ? {} : { error }) };
+}

@@ -1,0 +1,100 @@
+/** The routes about enrollment tokens: mint, list, cancel. The token itself is in the answer to the minting, and nowhere else. */
+import { z } from 'zod';
+import type { AuditLog } from '../../../lib/audit/port.ts';
+import {
+  cancelEnrollmentToken,
+  createEnrollmentToken,
+  type EnrollmentToken,
+  listEnrollmentTokens,
+} from '../../../lib/identity/tokens.ts';
+import type { Store } from '../../../lib/store/port.ts';
+import { type Route, route } from '../route.ts';
+import { isoTime, type PageOf } from './page.ts';
+
+type TokenRouteDeps = {
+  readonly store: Store;
+  readonly audit: AuditLog;
+  readonly now: () => number;
+  readonly pin: Uint8Array;
+};
+
+/** A token as the API shows it: never its secret, nor the hash of that. */
+export type TokenView = {
+  readonly id: string;
+  readonly state: 'open' | 'used' | 'cancelled' | 'expired';
+  readonly labels: { readonly [name: string]: string };
+  readonly hostname?: string;
+  readonly fingerprint?: string;
+  readonly created: string;
+  readonly createdBy: string;
+  readonly expires: string;
+  readonly usedBy?: string;
+  readonly used?: string;
+};
+
+/** The answer to minting; `token` is shown this once. */
+export type MintedToken = { readonly token: string; readonly id: string; readonly expires: string };
+
+const tokenParams = z.strictObject({ id: z.string().regex(/^[0-9a-f]{16}$/, 'a token id has 16 hexadecimal digits') });
+
+// Formats of names, labels and lifetimes are the domain's to judge; here only the shape.
+const tokenBody = z.strictObject({
+  labels: z.record(z.string(), z.string()).optional(),
+  hostname: z.string().optional(),
+  fingerprint: z.string().optional(),
+  ttlMs: z.int().optional(),
+});
+
+export function tokenRoutes(deps: TokenRouteDeps): Route[] {
+  return [
+    route({
+      method: 'POST',
+      path: '/v1/tokens',
+      permission: 'enroll.write',
+      schema: { body: tokenBody },
+      handler: async ({ principal, body }) => {
+        const { labels, hostname, fingerprint, ttlMs } = body;
+        const minted = await createEnrollmentToken(deps, {
+          actor: principal,
+          ...(labels === undefined ? {} : { labels }),
+          ...(hostname === undefined ? {} : { hostname }),
+          ...(fingerprint === undefined ? {} : { fingerprint }),
+          ...(ttlMs === undefined ? {} : { ttlMs }),
+        });
+        return { ...minted, expires: isoTime(minted.expires) } satisfies MintedToken;
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/tokens',
+      permission: 'fleet.read',
+      handler: async (): Promise<PageOf<TokenView>> => {
+        const tokens = await listEnrollmentTokens(deps.store);
+        return { items: tokens.map((token) => tokenView(token, deps.now())) };
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/tokens/:id/cancel',
+      permission: 'enroll.write',
+      schema: { params: tokenParams },
+      handler: async ({ principal, params }) =>
+        tokenView(await cancelEnrollmentToken(deps, { id: params.id, actor: principal }), deps.now()),
+    }),
+  ];
+}
+
+function tokenView(token: EnrollmentToken, now: number): TokenView {
+  return {
+    id: token.id,
+    state: token.state === 'open' && token.expires <= now ? 'expired' : token.state,
+    labels: token.labels,
+    ...(token.hostname === undefined ? {} : { hostname: token.hostname }),
+    ...(token.fingerprint === undefined ? {} : { fingerprint: token.fingerprint }),
+    created: isoTime(token.createdAt),
+    createdBy: token.createdBy,
+    expires: isoTime(token.expires),
+    ...(token.usedBy === undefined ? {} : { usedBy: token.usedBy }),
+    ...(token.usedAt === undefined ? {} : { used: isoTime(token.usedAt) }),
+  };
+}
