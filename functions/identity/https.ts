@@ -15,6 +15,8 @@ export type HttpsOptions = {
 export interface HttpsListener {
   readonly host: string;
   readonly port: number;
+  /** New handshakes use the new certificate. */
+  replaceCertificate(tls: HttpsOptions['tls']): void;
   /** Takes no new connections, lets requests under way finish within `graceMs`, then cuts the rest. */
   close(graceMs?: number): Promise<void>;
 }
@@ -48,6 +50,7 @@ export async function serveHttps({ app, tls, host, port }: HttpsOptions): Promis
   return {
     host: bound.address,
     port: bound.port,
+    replaceCertificate: ({ key, cert }) => server.setSecureContext({ key, cert, minVersion: 'TLSv1.3' }),
     close(graceMs = 5_000) {
       closing ??= new Promise((resolve) => {
         const cut = setTimeout(() => server.closeAllConnections(), graceMs);
