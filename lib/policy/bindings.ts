@@ -30,7 +30,7 @@ export function blobsFor(manifest: Pick<Manifest, 'bindings' | 'crates'>, node: 
 
 /** All given conditions hold. A match without any condition matches no node. */
 export function matchesNode(match: Match, node: EnrolledNode): boolean {
-  if (match.name === undefined && match.labels === undefined) return false;
+  if (match.name === undefined && Object.keys(match.labels ?? {}).length === 0) return false;
   if (match.name !== undefined && !matchesGlob(match.name, node.name)) return false;
   return Object.entries(match.labels ?? {}).every(
     ([name, value]) => Object.hasOwn(node.labels, name) && node.labels[name] === value,
