@@ -7,7 +7,7 @@ import { hostname as systemHostname } from 'node:os';
 import { z } from 'zod';
 import { signEd25519 } from '../lib/crypto/ed25519.ts';
 import { equalBytes, fromBase64url, fromUtf8, utf8 } from '../lib/crypto/encoding.ts';
-import { hashTokenSecret, parseEnrollmentToken } from '../lib/crypto/token.ts';
+import { type EnrollmentToken, hashTokenSecret, parseEnrollmentToken } from '../lib/crypto/token.ts';
 import { createCsr } from '../lib/crypto/x509.ts';
 import { fleetPin, parseDescriptor } from '../lib/identity/descriptor.ts';
 import { enrollRequestJson } from '../lib/identity/enroll-request.ts';
@@ -15,6 +15,7 @@ import { formatEnvelope } from '../lib/identity/envelope.ts';
 import { parseHostname } from '../lib/identity/names.ts';
 import { AgentError, messageOf } from './errors.ts';
 import { fetchDescriptor, parseServerUrl, postEnvelope } from './identity-client.ts';
+import { withLock } from './lock.ts';
 import { certificatePem, checkCertificate } from './node-certificate.ts';
 import { createNodeKeys, readNodeKeys } from './node-keys.ts';
 import {
@@ -61,7 +62,15 @@ export async function join(options: JoinOptions): Promise<Joined> {
   const token = parseToken(options.token);
   const hostname = parseOwnName(options.hostname ?? systemHostname());
   const state = await openStateDirectory(options.stateDir, { create: true });
+  return withLock(state.path, () => joinLocked({ ...options, hostname }, server, token, state));
+}
 
+async function joinLocked(
+  options: JoinOptions & { readonly hostname: string },
+  server: URL,
+  token: EnrollmentToken,
+  state: StateDirectory,
+): Promise<Joined> {
   const held = await state.read(stateFiles.node);
   if (held) return { outcome: 'already', node: await sameFleet(state, parseNodeFile(held), token.pin) };
 
@@ -78,7 +87,7 @@ export async function join(options: JoinOptions): Promise<Joined> {
   const descriptor = parseDescriptor(descriptorBytes);
   const trust = { fleet: descriptor.fleet, authority: fromBase64url(descriptor.ca), now: options.now };
 
-  const attempt = await beginAttempt(state, hashTokenSecret(token.secret), hostname);
+  const attempt = await beginAttempt(state, hashTokenSecret(token.secret), options.hostname);
   const keys = await readNodeKeys(state);
   const claim = enrollRequestJson({
     token: options.token,
@@ -147,7 +156,7 @@ async function sameFleet(state: StateDirectory, node: NodeFile, pin: Uint8Array)
   );
 }
 
-function parseToken(text: string): { readonly secret: Uint8Array; readonly pin: Uint8Array } {
+function parseToken(text: string): EnrollmentToken {
   try {
     return parseEnrollmentToken(text);
   } catch (error) {

@@ -94,7 +94,12 @@ describe('enroll', () => {
   });
 
   for (const [reason, spoil] of [
-    ['token_expired', async (fleet: TestFleet) => void (fleet.clock.now += 24 * 3_600_000)],
+    [
+      'token_expired',
+      async (fleet: TestFleet) => {
+        fleet.clock.now += 24 * 3_600_000;
+      },
+    ],
     [
       'token_cancelled',
       async (fleet: TestFleet) => {

@@ -47,12 +47,12 @@ export type Machine = {
 };
 
 export async function createTestFleet(
-  options: { store?: Store; audit?: FakeAudit; fleet?: string } = {},
+  options: { store?: Store; audit?: FakeAudit; fleet?: string; startAt?: number } = {},
 ): Promise<TestFleet> {
   const fleet = options.fleet ?? 'testfleet';
   const store = options.store ?? createMemoryStore();
   const audit = options.audit ?? createFakeAudit(store);
-  const clock = { now: Date.parse('2026-03-01T12:00:00.000Z') };
+  const clock = { now: options.startAt ?? Date.parse('2026-03-01T12:00:00.000Z') };
   const now = () => clock.now;
   const signer = testSigner();
   const authority = await createAuthorityCertificate({
