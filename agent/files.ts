@@ -3,7 +3,7 @@
  * with the final owner and mode before the first byte. The steps are named so that tests can cut a change short at
  * each of them.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import {
   type FileHandle,
@@ -17,16 +17,10 @@ import {
   symlink,
   unlink,
 } from 'node:fs/promises';
-import { inParent, type OpenedDirectory, openDirectory, quote } from './directories.ts';
+import { change, type FileDeps, hostError, newTemporaryName } from './changes.ts';
+import { inParent, type OpenedDirectory, quote } from './directories.ts';
 import { systemCode } from './errors.ts';
-import { HostError, type Ownership, type Place, type Status, type Step } from './host.ts';
-
-export type FileDeps = {
-  /** The user id that the agent runs as. */
-  readonly self: number;
-  /** Called before each step; what it throws cuts the change short there. */
-  readonly step: (step: Step, path: string) => void;
-};
+import { HostError, type Ownership, type Place, type Status } from './host.ts';
 
 const permissionBits = 0o7777;
 
@@ -34,8 +28,6 @@ const permissionBits = 0o7777;
 const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const createFlags = constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | constants.O_WRONLY;
 const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-
-const temporaryName = /^\.holdfast-[0-9a-f]{24}\.tmp$/;
 
 export async function inspect(deps: FileDeps, place: Place): Promise<Status | undefined> {
   try {
@@ -117,62 +109,10 @@ export async function setDirectory(deps: FileDeps, place: Place, ownership: Owne
   await change(deps, place, 'change', (directory, name) => ownDirectory(deps, directory, name, place, ownership));
 }
 
-export async function removeFile(deps: FileDeps, place: Place): Promise<void> {
-  await change(deps, place, 'remove', async (directory, name) => {
-    deps.step('remove', place.path);
-    await unlink(await directory.entry(name)).catch(unlessAbsent);
-    deps.step('sync directory', place.path);
-    await directory.sync();
-  });
-}
-
-export async function removeDirectory(deps: FileDeps, place: Place, options: { recurse: boolean }): Promise<void> {
-  await change(deps, place, 'remove', async (directory, name) => {
-    if (options.recurse) {
-      await empty(deps, await directory.entry(name), place.path, undefined);
-    }
-    deps.step('remove', place.path);
-    await rmdir(await directory.entry(name)).catch(unlessAbsent);
-    deps.step('sync directory', place.path);
-    await directory.sync();
-  });
-}
-
-/** Removes our own left-overs: their name is ours alone, and so is their owner. */
-export async function sweep(deps: FileDeps, place: Place): Promise<number> {
-  let directory: OpenedDirectory;
-  try {
-    directory = await openDirectory(place, deps.self);
-  } catch (_absentOrUntrusted) {
-    // Whatever is wrong with it is said by the resource that lives there.
-    return 0;
-  }
-  try {
-    let removed = 0;
-    for (const name of await readdir(await directory.entry('.'))) {
-      if (temporaryName.test(name)) {
-        const entry = await directory.entry(name);
-        const status = await lstat(entry);
-        // A temporary that was given to its declared owner already is ours too: only root could have given it.
-        if (!status.isDirectory() && (deps.self === 0 || status.uid === deps.self)) {
-          deps.step('remove temporary', place.path);
-          await unlink(entry).catch(unlessAbsent);
-          removed += 1;
-        }
-      }
-    }
-    return removed;
-  } catch (error) {
-    throw hostError(error, 'clean up', place.path);
-  } finally {
-    await directory.close();
-  }
-}
-
 /** The one way in which something gets its final name. `make` makes the temporary, which goes away if it throws. */
 async function replace(deps: FileDeps, place: Place, make: (temporary: string) => Promise<void>): Promise<void> {
   await change(deps, place, 'write', async (directory, name) => {
-    const temporary = await directory.entry(`.holdfast-${randomBytes(12).toString('hex')}.tmp`);
+    const temporary = await directory.entry(newTemporaryName());
     try {
       await make(temporary);
       deps.step('rename', place.path);
@@ -185,19 +125,6 @@ async function replace(deps: FileDeps, place: Place, make: (temporary: string) =
     deps.step('sync directory', place.path);
     await directory.sync();
   });
-}
-
-async function change(
-  deps: FileDeps,
-  place: Place,
-  verb: string,
-  use: (directory: OpenedDirectory, name: string) => Promise<void>,
-): Promise<void> {
-  try {
-    await inParent(place, deps.self, use);
-  } catch (error) {
-    throw hostError(error, verb, place.path);
-  }
 }
 
 async function withFile<T>(deps: FileDeps, place: Place, use: (file: FileHandle) => Promise<T>): Promise<T> {
@@ -248,35 +175,6 @@ async function ownDirectory(
   }
 }
 
-/** Removes what is in a directory, from descriptors only; a symlink is removed, not followed. */
-async function empty(deps: FileDeps, entry: string, path: string, device: number | undefined): Promise<void> {
-  const handle = await open(entry, directoryFlags).catch(unlessAbsent);
-  if (handle === undefined) {
-    return;
-  }
-  try {
-    const { dev } = await handle.stat();
-    if (device !== undefined && dev !== device) {
-      throw new HostError('wrong_kind', `${quote(path)} is a mount: not removed`);
-    }
-    const inside = process.platform === 'linux' ? `/proc/self/fd/${handle.fd}` : entry;
-    for (const child of await readdir(inside, { withFileTypes: true })) {
-      const childEntry = `${inside}/${child.name}`;
-      const childPath = `${path}/${child.name}`;
-      if (child.isDirectory()) {
-        await empty(deps, childEntry, childPath, dev);
-        deps.step('remove', childPath);
-        await rmdir(childEntry).catch(unlessAbsent);
-      } else {
-        deps.step('remove', childPath);
-        await unlink(childEntry).catch(unlessAbsent);
-      }
-    }
-  } finally {
-    await handle.close();
-  }
-}
-
 function parseStatus(status: Stats): Omit<Status, 'target'> {
   const kind = status.isFile()
     ? 'file'
@@ -286,37 +184,4 @@ function parseStatus(status: Stats): Omit<Status, 'target'> {
         ? 'symlink'
         : 'other';
   return { kind, mode: status.mode & permissionBits, uid: status.uid, gid: status.gid, bytes: status.size };
-}
-
-function unlessAbsent(error: unknown): undefined {
-  if (systemCode(error) !== 'ENOENT') {
-    throw error;
-  }
-}
-
-const systemReasons: { readonly [code: string]: string } = {
-  EACCES: 'the agent has no right to',
-  EPERM: 'the agent has no right to',
-  EROFS: 'the file system is read-only',
-  ENOSPC: 'no space is left on the file system',
-  EDQUOT: 'the disk quota is used up',
-  EISDIR: 'it is a directory',
-  ENOTDIR: 'it is not a directory',
-  ENOTEMPTY: 'the directory is not empty',
-  EEXIST: 'it exists already',
-  ENOENT: 'it does not exist',
-  ELOOP: 'it is a symlink',
-  ENAMETOOLONG: 'its name is too long',
-  EBUSY: 'it is in use, or a mount',
-};
-
-/** Errors of the system, said in terms of the resource's path instead of the descriptor's. */
-function hostError(error: unknown, verb: string, path: string): unknown {
-  const code = systemCode(error);
-  if (error instanceof HostError || code === undefined) {
-    return error;
-  }
-  const reason = systemReasons[code] ?? 'the operating system refused';
-  const kind = code === 'ENOTEMPTY' ? 'not_empty' : code === 'ENOENT' ? 'not_found' : 'system';
-  return new HostError(kind, `can't ${verb} ${quote(path)}: ${reason} (${code})`, { cause: error });
 }

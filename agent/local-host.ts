@@ -1,8 +1,10 @@
 /** The host of the machine that the agent runs on: the port put together from files, commands and accounts. */
 import { accountId } from './accounts.ts';
+import type { FileDeps } from './changes.ts';
 import { runCommand } from './commands.ts';
 import * as files from './files.ts';
 import type { Host, Step } from './host.ts';
+import * as removal from './removal.ts';
 
 export type LocalHostOptions = {
   /** Called before each step of a change; what it throws cuts the change short there. For tests. */
@@ -13,7 +15,7 @@ export function createLocalHost(options: LocalHostOptions = {}): Host {
   // Platforms without numeric users report 0 for every file.
   const self = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
   const step = options.step ?? (() => undefined);
-  const deps: files.FileDeps = { self: self.uid, step };
+  const deps: FileDeps = { self: self.uid, step };
   return {
     self,
     inspect: (place) => files.inspect(deps, place),
@@ -26,9 +28,9 @@ export function createLocalHost(options: LocalHostOptions = {}): Host {
     makeDirectory: (place, ownership) => files.makeDirectory(deps, place, ownership),
     setDirectory: (place, ownership) => files.setDirectory(deps, place, ownership),
     writeSymlink: (place, target) => files.writeSymlink(deps, place, target),
-    removeFile: (place) => files.removeFile(deps, place),
-    removeDirectory: (place, how) => files.removeDirectory(deps, place, how),
-    sweep: (place) => files.sweep(deps, place),
+    removeFile: (place) => removal.removeFile(deps, place),
+    removeDirectory: (place, how) => removal.removeDirectory(deps, place, how),
+    sweep: (place) => removal.sweep(deps, place),
     run(command) {
       step('run', command.argv[0]);
       return runCommand(command);

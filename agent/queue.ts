@@ -20,8 +20,11 @@ export const maxQueuedReports = 64;
 export type ReportQueue = {
   /** When this returns, the report survives a kill. */
   add(report: RunReport): Promise<void>;
-  /** Sends what waits, oldest first, and forgets each report once `send` has returned. Stops at the first error. */
-  flush(send: (report: RunReport) => Promise<void>): Promise<number>;
+  /**
+   * Sends what waits, oldest first, and forgets each report once `send` has returned; one that the control plane will
+   * never take counts as dropped, so that it doesn't hold up the others. Stops at the first error.
+   */
+  flush(send: (report: RunReport) => Promise<'taken' | 'refused'>): Promise<number>;
   size(): Promise<number>;
 };
 
@@ -48,7 +51,7 @@ export async function openReportQueue(
     }
   }
 
-  async function flush(send: (report: RunReport) => Promise<void>): Promise<number> {
+  async function flush(send: (report: RunReport) => Promise<'taken' | 'refused'>): Promise<number> {
     let sent = 0;
     for (const name of await names()) {
       const report = await readReport(name);
@@ -56,19 +59,25 @@ export async function openReportQueue(
         continue;
       }
       const droppedRuns = await dropped();
-      await send(create(RunReportSchema, { ...report, droppedRuns }));
+      const answer = await send(create(RunReportSchema, { ...report, droppedRuns }));
       await rm(join(path, name), { force: true });
-      if (droppedRuns > 0) {
-        await setDropped(0);
+      const left = answer === 'taken' ? 0 : droppedRuns + 1;
+      if (left !== droppedRuns) {
+        await setDropped(left);
       }
-      sent += 1;
+      sent += answer === 'taken' ? 1 : 0;
     }
     return sent;
   }
 
   async function readReport(name: string): Promise<RunReport | undefined> {
+    const bytes = await state.read(`${folder}/${name}`);
+    if (bytes === undefined) {
+      // Sent by another process in the meantime.
+      return undefined;
+    }
     try {
-      return fromBinary(RunReportSchema, (await state.read(`${folder}/${name}`)) ?? new Uint8Array());
+      return fromBinary(RunReportSchema, bytes);
     } catch (error) {
       const aside = `${name}.damaged`;
       await rename(join(path, name), join(path, aside));

@@ -6,7 +6,7 @@
 import { lstat, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readIfPresent, syncDirectory, writeDurably } from './durable.ts';
+import { readIfPresent, removeLeftOvers, syncDirectory, writeDurably } from './durable.ts';
 import { AgentError, messageOf, systemCode } from './errors.ts';
 
 /** Where the agent keeps its state unless told otherwise. */
@@ -95,6 +95,7 @@ export async function openStateDirectory(path: string, options: { create?: boole
     await mkdir(path, { recursive: true, mode: 0o700 });
   }
   await refuseLoose(path, 'directory');
+  await removeLeftOvers(path);
   return {
     path,
     async read(name) {
@@ -114,6 +115,7 @@ export async function openStateDirectory(path: string, options: { create?: boole
       const folder = join(path, name);
       await mkdir(folder, { recursive: true, mode: 0o700 });
       await refuseLoose(folder, 'directory');
+      await removeLeftOvers(folder);
       return folder;
     },
   };

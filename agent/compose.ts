@@ -1,0 +1,135 @@
+/**
+ * The agent put together: its state directory, host, executors, guards and clock. Only here do domains and adapters
+ * meet.
+ */
+import { randomUUID } from 'node:crypto';
+import { realpath } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import { fromBase64url, fromUtf8 } from '../lib/crypto/encoding.ts';
+import { pemDecode } from '../lib/crypto/x509.ts';
+import { type FleetDescriptor, parseDescriptor } from '../lib/identity/descriptor.ts';
+import type { ControlPlaneDeps } from './control-plane.ts';
+import { type ConvergeOptions, converge, type Run } from './converge.ts';
+import { AgentError, messageOf } from './errors.ts';
+import { executors } from './executors/registry.ts';
+import { protectTrees, systemTrees } from './guard.ts';
+import { type HeldRelease, openHeldRelease } from './held-release.ts';
+import { createLocalHost } from './local-host.ts';
+import { withLock } from './lock.ts';
+import { readIdentityKey } from './node-keys.ts';
+import { openNotifications } from './notifications.ts';
+import { openReportQueue } from './queue.ts';
+import { renewIfDue, renewNow } from './renew.ts';
+import { openSession, type Session, type SessionPush } from './session.ts';
+import { type NodeFile, openStateDirectory, readNode, readRequired, type StateDirectory, stateFiles } from './state.ts';
+
+/** The product's own files: where this program was started from. */
+const programTree = fileURLToPath(new URL('..', import.meta.url));
+
+export type Agent = ControlPlaneDeps & {
+  readonly state: StateDirectory;
+  readonly node: NodeFile;
+  readonly fleet: FleetDescriptor;
+  /** One run of what is held, under the lock. Throws `busy`. */
+  converge(options: ConvergeOptions): Promise<Run>;
+  connect(onPush: (push: SessionPush) => void): Promise<Session>;
+  renew(): Promise<'renewed' | 'refused' | 'unreachable'>;
+};
+
+export type AgentOptions = {
+  readonly stateDirectory: string;
+  readonly agentVersion: string;
+  readonly logger: Logger;
+};
+
+/** Opens the agent of a joined node. Throws `not_joined`, `loose_permissions` or `bad_state`. */
+export async function openAgent(options: AgentOptions): Promise<Agent> {
+  const { logger, agentVersion } = options;
+  const state = await openStateDirectory(options.stateDirectory);
+  const node = await readNode(state);
+  const fleet = await readFleet(state);
+  const held = locked(openHeldRelease(state, fleet, node), state.path);
+  const queue = await openReportQueue(state, { logger });
+  const now = Date.now;
+  const guard = protectTrees([...systemTrees, await realpath(state.path), await realpath(programTree)]);
+
+  return {
+    state,
+    node,
+    fleet,
+    held,
+    queue,
+    agentVersion,
+    logger,
+    now,
+    runId: randomUUID,
+    converge: (run) =>
+      withLock(state.path, async () => {
+        const notifications = await openNotifications(state);
+        const deadline = (timeoutMs: number) => AbortSignal.timeout(timeoutMs);
+        const host = createLocalHost();
+        return converge({ executors, host, guard, notifications, now, deadline, node, held, runId: randomUUID }, run);
+      }),
+    connect: (onPush) => connect(state, fleet, logger, onPush),
+    async renew() {
+      try {
+        await renewNow(state, now);
+        return 'renewed';
+      } catch (error) {
+        logger.warn({ err: error }, 'The certificate could not be renewed.');
+        return error instanceof AgentError && error.code === 'refused' ? 'refused' : 'unreachable';
+      }
+    },
+  };
+}
+
+/** Throws `SessionError`, or `AgentError` when the state directory is damaged. */
+async function connect(
+  state: StateDirectory,
+  fleet: FleetDescriptor,
+  logger: Logger,
+  onPush: (push: SessionPush) => void,
+): Promise<Session> {
+  try {
+    const { renewed } = await renewIfDue(state, Date.now);
+    if (renewed) {
+      logger.info('The certificate was renewed.');
+    }
+  } catch (error) {
+    // The one at hand may still be good; if not, the gateway says so.
+    logger.warn({ err: error }, 'The certificate is due for renewal, and could not be renewed.');
+  }
+  // Read anew: a renewal may have named another gateway.
+  const node = await readNode(state);
+  return openSession({
+    gateway: node.gateway,
+    fleet: fleet.fleet,
+    identity: { uuid: node.uuid, privateKey: await readIdentityKey(state) },
+    tls: {
+      keyPem: fromUtf8(await readRequired(state, stateFiles.tlsKey)),
+      certDer: pemDecode('CERTIFICATE', fromUtf8(await readRequired(state, stateFiles.tlsCertificate))),
+      authorityDer: fromBase64url(fleet.ca),
+    },
+    onPush,
+  });
+}
+
+async function readFleet(state: StateDirectory): Promise<FleetDescriptor> {
+  try {
+    return parseDescriptor(await readRequired(state, stateFiles.fleet));
+  } catch (error) {
+    if (error instanceof AgentError) {
+      throw error;
+    }
+    throw new AgentError('bad_state', `${stateFiles.fleet} of the state directory is damaged: ${messageOf(error)}`, {
+      hint: 'restore the state directory from a backup, or revoke this node and join again with an empty one',
+      cause: error,
+    });
+  }
+}
+
+/** No release changes while a run reads it. */
+function locked(held: HeldRelease, directory: string): HeldRelease {
+  return { ...held, adopt: (fetched, options) => withLock(directory, () => held.adopt(fetched, options)) };
+}
