@@ -1,82 +1,28 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey, createPublicKey } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
-import { describe, type TestContext, test } from 'node:test';
-import { createIdentityApp } from '../functions/identity/app.ts';
-import { serveHttps } from '../functions/identity/https.ts';
-import { privateKeyToPem } from '../lib/crypto/ed25519.ts';
+import { describe, test } from 'node:test';
 import {
   createAuthorityCertificate,
   createCsr,
   generateP256,
-  issueServerCertificate,
   parseNodeCertificate,
   pemDecode,
-  pemEncode,
-  type ServerRole,
 } from '../lib/crypto/x509.ts';
 import { formatEnrollAnswer, parseEnrollAnswer } from '../lib/identity/answer.ts';
-import { getNode, listNodes, revokeNode } from '../lib/identity/nodes.ts';
-import { createTestFleet, operator, type TestFleet } from '../test/fakes/fleet.ts';
+import { getNode, listNodes } from '../lib/identity/nodes.ts';
+import {
+  contents,
+  dayMs,
+  type Intercept,
+  newDirectory,
+  openFleet,
+  startServer,
+} from '../test/fakes/identity-server.ts';
 import { join } from './join.ts';
-import { renewIfDue } from './renew.ts';
-import { openStateDirectory } from './state.ts';
-
-const dayMs = 86_400_000;
-
-type Intercept = (request: Request, serve: () => Promise<Response>) => Promise<Response>;
-type ServerOptions = { role?: ServerRole; issuer?: TestFleet; intercept?: Intercept };
-
-/** A real server on loopback; `requests` is what reached it. TLS on both sides has the machine's clock. */
-async function startServer(t: TestContext, fleet: TestFleet, options: ServerOptions = {}) {
-  const issuer = options.issuer ?? fleet;
-  const key = generateP256();
-  const certificate = await issueServerCertificate({
-    authority: issuer.authority,
-    signer: issuer.signer,
-    fleet: 'testfleet',
-    role: options.role ?? 'identity',
-    publicKey: key.publicKeySpki,
-    ipAddresses: ['127.0.0.1'],
-    notBefore: fleet.clock.now,
-    notAfter: fleet.clock.now + 400 * dayMs,
-  });
-  const app = createIdentityApp({
-    ...fleet.issuance,
-    descriptor: fleet.descriptor,
-    logger: { error: () => undefined },
-  });
-  const requests: string[] = [];
-  const fetch = async (request: Request, env: unknown) => {
-    requests.push(`${request.method} ${new URL(request.url).pathname}`);
-    const serve = async () => app.fetch(request, env as never);
-    return options.intercept ? options.intercept(request, serve) : serve();
-  };
-  const tls = { key: privateKeyToPem(key.privateKey), cert: pemEncode('CERTIFICATE', certificate) };
-  const listener = await serveHttps({ app: { fetch }, tls, host: '127.0.0.1', port: 0 });
-  t.after(() => listener.close(0));
-  return { url: `https://127.0.0.1:${listener.port}`, requests };
-}
-
-/** TLS goes by the machine's clock, so the fleet's begins there too. */
-const openFleet = () => createTestFleet({ startAt: Date.now() });
-
-async function newDirectory(t: TestContext) {
-  const parent = await mkdtemp(joinPath(tmpdir(), 'holdfast-join-'));
-  t.after(() => rm(parent, { recursive: true, force: true }));
-  return joinPath(parent, 'state');
-}
-
-async function contents(directory: string) {
-  const names = await readdir(directory).catch(() => []);
-  return Object.fromEntries(
-    await Promise.all(names.sort().map(async (name) => [name, await readFile(joinPath(directory, name), 'latin1')])),
-  );
-}
 
 describe('join', () => {
   test('a machine joins: its keys are 0600, its certificate is its own, the token is not kept', async (t) => {
@@ -279,7 +225,7 @@ describe('join', () => {
         if (request.method !== 'POST') return answer;
         const parsed = parseEnrollAnswer(new Uint8Array(await answer.arrayBuffer()));
         const { certificates } = fleet.issuance;
-                const forged =
+        const forged =
           change === 'authority'
             ? { ...parsed, authority: foreign }
             : {
@@ -333,7 +279,7 @@ describe('join', () => {
     assert.deepEqual(await contents(stateDir), {});
   });
 
-  test('a server that can't complete a handshake is unreachable, and the hint says that trying again is safe', async (t) => {
+  test('a server that fails to make a TLS connection is unreachable, and trying again is safe', async (t) => {
     const fleet = await openFleet();
     const old = createServer({ maxVersion: 'TLSv1.2' });
     await new Promise<void>((resolve) => old.listen(0, '127.0.0.1', resolve));
@@ -348,63 +294,5 @@ describe('join', () => {
       now: Date.now,
     };
     await assert.rejects(join(options), { code: 'unreachable', hint: /safe/ });
-  });
-});
-
-describe('renew', () => {
-  async function joined(t: TestContext, options: ServerOptions = {}) {
-    const fleet = await openFleet();
-    const server = await startServer(t, fleet, options);
-    const stateDir = await newDirectory(t);
-    const now = () => fleet.clock.now;
-    const { node } = await join({
-      server: server.url,
-      token: await fleet.token(),
-      stateDir,
-      hostname: 'web',
-      version: '0.1.0',
-      now,
-    });
-    return { fleet, server, stateDir, now, node, state: await openStateDirectory(stateDir) };
-  }
-
-  test('at half of its life the certificate and its key are renewed, and not before', async (t) => {
-    const { fleet, state, stateDir, now, server } = await joined(t);
-    const early = await renewIfDue(state, now);
-    assert.equal(early.renewed, false);
-    const share = (early.nextAt - fleet.clock.now) / dayMs;
-    assert.ok(share > 0.44 && share < 0.56, String(share));
-    const before = await contents(stateDir);
-    fleet.clock.now = early.nextAt;
-    const due = await renewIfDue(state, now);
-    assert.equal(due.renewed, true);
-    assert.ok(due.nextAt > early.nextAt);
-    const after = await contents(stateDir);
-    assert.notEqual(after['tls.key.pem'], before['tls.key.pem']);
-    assert.notEqual(after['tls.cert.pem'], before['tls.cert.pem']);
-    assert.equal(after['identity.pem'], before['identity.pem']);
-    assert.equal((await renewIfDue(state, now)).renewed, false);
-    assert.equal(server.requests.length, 3);
-  });
-
-  test('R53 a node whose certificate expired comes back; one without or with a foreign key file, too', async (t) => {
-    const { fleet, state, now } = await joined(t);
-    fleet.clock.now += 30 * dayMs;
-    assert.equal((await renewIfDue(state, now)).renewed, true);
-    fleet.clock.now += 1;
-    await state.remove('tls.cert.pem');
-    assert.equal((await renewIfDue(state, now)).renewed, true);
-    fleet.clock.now += 1;
-    await state.write('tls.key.pem', Buffer.from(privateKeyToPem(generateP256().privateKey)));
-    assert.equal((await renewIfDue(state, now)).renewed, true);
-  });
-
-  test('R08 a revoked node is refused, and what it holds stays as it is', async (t) => {
-    const { fleet, state, stateDir, now, node } = await joined(t);
-    await revokeNode(fleet.issuance, { uuid: node.uuid, actor: operator });
-    const before = await contents(stateDir);
-    fleet.clock.now += 0.6 * dayMs;
-    await assert.rejects(renewIfDue(state, now), { code: 'refused' });
-    assert.deepEqual(await contents(stateDir), before);
   });
 });
