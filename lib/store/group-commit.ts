@@ -33,11 +33,15 @@ type Job = {
 
 /** Writes committed together at most: bounds how long one commit keeps the process from other work. */
 const maxGroupWrites = 1_000;
-/** Times that a group asks for a lock that another process holds, with a pause after each. */
-const maxLockAttempts = 150;
+/** Between two attempts at a lock that another process holds. */
 const lockPauseMs = 12;
 
-export function createGroupCommit(connection: Connection): GroupCommit {
+/** `maxLockAttempts`: how often to ask for a lock that another process holds; with SQLite's own 20 ms each, about 5 s. */
+export function createGroupCommit(
+  connection: Connection,
+  options: { readonly maxLockAttempts?: number } = {},
+): GroupCommit {
+  const { maxLockAttempts = 150 } = options;
   let queue: Job[] = [];
   let scheduled = false;
   let lockAttempts = 0;
