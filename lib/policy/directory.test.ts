@@ -1,0 +1,428 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { sha256Hex } from '../crypto/digest.ts';
+import { loadPolicyDirectory } from './directory.ts';
+import { PolicyError } from './errors.ts';
+import { formatProblem, type Problem } from './problem.ts';
+import { policyError, temporaryDirectory, types, writeTree } from './test-support.ts';
+
+const bindings = 'bindings:\n  - match: {name: "*"}\n    crates: [motd]\n';
+const crate = 'resources:\n  - file: {path: /etc/motd, content: hello}\n';
+const shortly = (problems: readonly Problem[]) => problems.map((p) => `${p.file}:${p.line}:${p.column} ${p.code}`);
+
+/** Loads a directory with these files and the usual holdfast.yaml. */
+async function load(t: Parameters<typeof writeTree>[0], files: { readonly [path: string]: string | Uint8Array }) {
+  return loadPolicyDirectory(
+    await writeTree(t, { 'holdfast.yaml': bindings, 'crates/motd.yaml': crate, ...files }),
+    types,
+  );
+}
+
+test('both forms of crates are read, in the order of their names', async (t) => {
+  const loaded = await load(t, {
+    'crates/nginx/crate.yaml':
+      'crate: nginx\nresources:\n  - file: {path: /a, source: files/sub/a.conf, mode: "0600"}\n    requires: [file//b]\n    notify: [exec/reload]\n    before: [exec/reload]\n',
+    'crates/nginx/files/sub/a.conf': Uint8Array.of(0, 255, 10),
+    'crates/.swp': 'x',
+    'crates/x.yaml~': 'x',
+    'README.md': 'x',
+  });
+  assert.deepEqual(loaded.problems, []);
+  assert.deepEqual(
+    loaded.crates.map((c) => c.name),
+    ['motd', 'nginx'],
+  );
+  const resource = loaded.crates[1]?.resources[0];
+  const sha256 = sha256Hex(Uint8Array.of(0, 255, 10));
+  assert.deepEqual(resource?.desired, { path: '/a', mode: '0600', content: { sha256, bytes: 3 } });
+  assert.deepEqual(
+    [resource?.requires, resource?.notify, resource?.before],
+    [['file//b'], ['exec/reload'], ['exec/reload']],
+  );
+  assert.deepEqual(loaded.crates[1]?.contents.get(sha256), Uint8Array.of(0, 255, 10));
+});
+
+test('a folder that is no policy directory gives one clear error', async (t) => {
+  const empty = await temporaryDirectory(t);
+  const file = await writeTree(t, { file: 'x' });
+  for (const [path, message] of [
+    [join(empty, 'missing'), /does not exist/],
+    [empty, /is empty/],
+    [join(file, 'file'), /is not a directory/],
+    [file, /has no holdfast\.yaml/],
+  ] as const) {
+    const error = await loadPolicyDirectory(path, types).then(
+      () => assert.fail('was loaded'),
+      (e: unknown) => e,
+    );
+    assert.ok(error instanceof PolicyError && error.code === 'unreadable');
+    assert.match(error.message, message);
+    assert.match(error.hint ?? '', /holdfast\.yaml and a folder crates/);
+  }
+});
+
+for (const [what, text, problem, hint] of [
+  ['an unknown key', 'bindings: []\nbinding: []\n', 'holdfast.yaml:2:1 unknown_key', /"bindings"/],
+  ['no bindings', 'release: {expires: 1d}\n', 'holdfast.yaml:1:1 missing_key', /bindings:/],
+  ['bindings that are no list', 'bindings: {}\n', 'holdfast.yaml:1:11 bad_value', /- /],
+  ['a binding without match', 'bindings:\n  - crates: [motd]\n', 'holdfast.yaml:2:5 missing_key', /name: "\*"/],
+  ['an empty match', 'bindings:\n  - match: {}\n    crates: [motd]\n', 'holdfast.yaml:2:12 missing_key', /name: "\*"/],
+  [
+    'a match with a regular expression',
+    'bindings:\n  - match: {name: "[a-z]+"}\n    crates: [motd]\n',
+    'holdfast.yaml:2:19 bad_value',
+    /any run/,
+  ],
+  ['empty labels', 'bindings:\n  - match: {labels: {}}\n    crates: [motd]\n', 'holdfast.yaml:2:21 bad_value', /^$/],
+  [
+    'a label that is a number',
+    'bindings:\n  - match: {labels: {rack: 12}}\n    crates: [motd]\n',
+    'holdfast.yaml:2:28 bad_value',
+    /"12"/,
+  ],
+  [
+    'a binding of nothing',
+    'bindings:\n  - match: {name: a}\n    crates: []\n',
+    'holdfast.yaml:3:13 bad_value',
+    /remove/,
+  ],
+  [
+    'a crate twice in a binding',
+    'bindings:\n  - match: {name: a}\n    crates: [motd, motd]\n',
+    'holdfast.yaml:3:20 bad_value',
+    /one of them/,
+  ],
+  [
+    'facts in a match',
+    'bindings:\n  - match: {name: a, when: x}\n    crates: [motd]\n',
+    'holdfast.yaml:2:22 unknown_key',
+    /labels, name/,
+  ],
+  ['a duration without unit', 'bindings: []\nrelease: {expires: 90}\n', 'holdfast.yaml:2:20 bad_value', /"90"/],
+  [
+    'a duration of a century',
+    'bindings: []\nrelease: {expires: 5200w}\n',
+    'holdfast.yaml:2:20 bad_value',
+    /five years/,
+  ],
+] as const) {
+  test(`holdfast.yaml with ${what} is a problem with its place`, async (t) => {
+    const { problems } = await load(t, { 'holdfast.yaml': text });
+    assert.deepEqual(shortly(problems), [problem]);
+    assert.match(problems[0]?.hint ?? '', hint);
+  });
+}
+
+for (const [what, text, problem, hint] of [
+  ['broken YAML', 'resources:\n  - file: {path: /a\n', 'crates/motd.yaml:3:1 syntax', /^$/],
+  ['an unknown key', 'resource: []\nresources: []\n', 'crates/motd.yaml:1:1 unknown_key', /"resources"/],
+  ['variables, which come later', 'vars: {a: 1}\nresources: []\n', 'crates/motd.yaml:1:1 unknown_key', /Known/],
+  ['another name', 'crate: other\nresources: []\n', 'crates/motd.yaml:1:8 bad_value', /Rename/],
+  ['no resources', 'crate: motd\n', 'crates/motd.yaml:1:1 missing_key', /^$/],
+  ['a resource that is text', 'resources: [file]\n', 'crates/motd.yaml:1:13 bad_value', /- file/],
+  ['an unknown type', 'resources:\n  - fiel: {path: /a}\n', 'crates/motd.yaml:2:5 unknown_type', /"file"/],
+  [
+    'two types in one',
+    'resources:\n  - file: {path: /a, content: x}\n    note: {name: b}\n',
+    'crates/motd.yaml:3:5 bad_value',
+    /"- "/,
+  ],
+  [
+    'a condition, which comes later',
+    'resources:\n  - note: {name: b}\n    when: x\n',
+    'crates/motd.yaml:3:5 unknown_key',
+    /Known/,
+  ],
+  [
+    'a misspelt key',
+    'resources:\n  - file: {pth: /a, path: /b, content: x}\n',
+    'crates/motd.yaml:2:12 unknown_key',
+    /"path"/,
+  ],
+  ['a missing key', 'resources:\n  - file: {content: x}\n', 'crates/motd.yaml:2:11 missing_key', /^$/],
+  [
+    'a mode without quotes',
+    'resources:\n  - file: {path: /a, content: x, mode: 0644}\n',
+    'crates/motd.yaml:2:40 bad_value',
+    /"0644"/,
+  ],
+  [
+    'content and source',
+    'resources:\n  - file: {path: /a, content: x, source: files/x}\n',
+    'crates/motd.yaml:2:34 bad_value',
+    /one of them/,
+  ],
+  [
+    'content that is a ready digest',
+    'resources:\n  - file: {path: /a, content: {sha256: x, bytes: 1}}\n',
+    'crates/motd.yaml:2:31 bad_value',
+    /^$/,
+  ],
+  [
+    'a source in a crate without folder',
+    'resources:\n  - file: {path: /a, source: files/x}\n',
+    'crates/motd.yaml:2:30 bad_path',
+    /crates\/motd\/crate\.yaml/,
+  ],
+  ['an unguarded command', 'resources:\n  - exec: {name: reload}\n', 'crates/motd.yaml:2:11 missing_key', /^$/],
+  [
+    'a key without value',
+    'resources:\n  - note: {name: a, extra: }\n',
+    'crates/motd.yaml:2:28 bad_value',
+    /remove the key/,
+  ],
+  ['a fraction', 'resources:\n  - note: {name: a, extra: 1.5}\n', 'crates/motd.yaml:2:28 bad_value', /"1.5"/],
+  [
+    'a number beyond 2^53',
+    'resources:\n  - note: {name: a, extra: 9007199254740993}\n',
+    'crates/motd.yaml:2:28 bad_value',
+    /quotes/,
+  ],
+  ['an id of two lines', 'resources:\n  - note: {name: "a\\nb"}\n', 'crates/motd.yaml:2:11 bad_value', /one line/],
+  [
+    'a reference that is none',
+    'resources:\n  - note: {name: a}\n    requires: [b]\n',
+    'crates/motd.yaml:3:16 bad_value',
+    /type\/name/,
+  ],
+  [
+    'references that are no list',
+    'resources:\n  - note: {name: a}\n    requires: note/b\n',
+    'crates/motd.yaml:3:15 bad_value',
+    /- /,
+  ],
+  [
+    'a key __proto__',
+    'resources:\n  - note: {name: a, extra: {__proto__: {x: 1}}}\n',
+    'crates/motd.yaml:2:40 bad_value',
+    /^$/,
+  ],
+] as const) {
+  test(`a crate with ${what} is a problem with its place`, async (t) => {
+    const { problems } = await load(t, { 'crates/motd.yaml': text });
+    assert.deepEqual(shortly(problems), [problem], problems.map(formatProblem).join('\n'));
+    assert.match(problems[0]?.hint ?? '', hint);
+  });
+}
+
+test('all problems of all files are found in one go', async (t) => {
+  const { problems } = await load(t, {
+    'holdfast.yaml': `${bindings}releese: {}\n`,
+    'crates/motd.yaml': 'resources:\n  - fiel: {}\n  - file: {path: etc, content: 1, modus: x}\n  - note: {}\n',
+    'crates/other.yaml': 'resources: [\n',
+  });
+  assert.deepEqual(shortly(problems), [
+    'holdfast.yaml:4:1 unknown_key',
+    'crates/motd.yaml:2:5 unknown_type',
+    'crates/motd.yaml:3:32 bad_value',
+    'crates/motd.yaml:3:18 bad_value',
+    'crates/motd.yaml:3:35 unknown_key',
+    'crates/motd.yaml:4:11 missing_key',
+    'crates/other.yaml:2:1 syntax',
+  ]);
+});
+
+test('what can be no crate is told', async (t) => {
+  const root = await writeTree(t, {
+    'holdfast.yaml': bindings,
+    'crates/motd.yaml': crate,
+    'crates/b.yml': 'x',
+    'crates/Big.yaml': crate,
+    'crates/empty/x': '',
+    'crates/motd/crate.yaml': crate,
+    secret: crate,
+  });
+  await symlink(join(root, 'secret'), join(root, 'crates/link.yaml'));
+  const { problems } = await loadPolicyDirectory(root, types);
+  assert.deepEqual(problems.map((p) => `${p.severity} ${p.file} ${p.code}`).sort(), [
+    'error crates/Big.yaml bad_value',
+    'error crates/empty/crate.yaml unreadable_file',
+    'error crates/link.yaml bad_path',
+    'error crates/motd.yaml misplaced',
+    'warning crates/b.yml misplaced',
+  ]);
+});
+
+test('without crates, or with a link in their place, there is one problem', async (t) => {
+  const root = await writeTree(t, { 'holdfast.yaml': bindings });
+  assert.deepEqual(shortly((await loadPolicyDirectory(root, types)).problems), ['crates:1:1 unreadable_file']);
+  await symlink(await writeTree(t, { 'motd.yaml': crate }), join(root, 'crates'));
+  assert.deepEqual(shortly((await loadPolicyDirectory(root, types)).problems), ['crates:1:1 bad_path']);
+});
+
+const secret = 'private key';
+
+/** A crate `c` whose one file has this source, in a directory full of traps. */
+async function loadSource(root: string, source: string) {
+  await writeFile(
+    join(root, 'policy/crates/c/crate.yaml'),
+    `resources:\n  - file: {path: /a, source: ${JSON.stringify(source)}}\n`,
+  );
+  return loadPolicyDirectory(join(root, 'policy'), types);
+}
+
+async function trap(t: Parameters<typeof writeTree>[0]): Promise<string> {
+  const root = await writeTree(t, {
+    secret,
+    'policy/secret': secret,
+    'policy/holdfast.yaml': bindings,
+    'policy/crates/secret': secret,
+    'policy/crates/c/secret': secret,
+    'policy/crates/c/files/good': 'good',
+    'policy/crates/c/files/..hidden': 'good',
+    'policy/crates/c/files/dir/good': 'good',
+  });
+  const files = join(root, 'policy/crates/c/files');
+  await symlink(join(root, 'secret'), join(files, 'link'));
+  await symlink('../secret', join(files, 'relative'));
+  await symlink(root, join(files, 'up'));
+  await symlink('dir', join(files, 'inside'));
+  await symlink('loop', join(files, 'loop'));
+  return root;
+}
+
+for (const [source, code] of [
+  ['files/good', undefined],
+  ['files/dir/good', undefined],
+  ['files/..hidden', undefined],
+  ['secret', 'bad_path'],
+  ['crate.yaml', 'bad_path'],
+  ['/etc/passwd', 'bad_path'],
+  ['files', 'bad_path'],
+  ['files/', 'bad_path'],
+  ['files/dir', 'bad_path'],
+  ['files/../secret', 'bad_path'],
+  ['files/dir/../../secret', 'bad_path'],
+  ['files/./good', 'bad_path'],
+  ['files//good', 'bad_path'],
+  ['./files/good', 'bad_path'],
+  ['../c/files/good', 'bad_path'],
+  ['files/link', 'bad_path'],
+  ['files/relative', 'bad_path'],
+  ['files/up/secret', 'bad_path'],
+  ['files/inside/good', 'bad_path'],
+  ['files/loop', 'bad_path'],
+  ['files/good/x', 'bad_path'],
+  ['files\\good', 'bad_path'],
+  ['files/..\\..\\secret', 'bad_path'],
+  ['files/C:secret', 'bad_path'],
+  ['files/good\u0000.txt', 'bad_path'],
+  [`files/${'a'.repeat(300)}`, 'bad_path'],
+  [`files/${'a/'.repeat(600)}b`, 'bad_path'],
+  ['files/missing', 'unreadable_file'],
+] as const) {
+  test(`incident 30 the source ${JSON.stringify(source.slice(0, 40))} is ${code ?? 'read'}`, async (t) => {
+    const loaded = await loadSource(await trap(t), source);
+    const problems = loaded.problems.filter((p) => p.file.startsWith('crates/c/'));
+    assert.deepEqual(
+      problems.map((p) => p.code),
+      code === undefined ? [] : [code],
+    );
+    const contents = [...(loaded.crates.find((c) => c.name === 'c')?.contents.values() ?? [])];
+    assert.deepEqual(
+      contents.map((bytes) => Buffer.from(bytes).toString()),
+      code === undefined ? ['good'] : [],
+    );
+  });
+}
+
+test('incident 30 no path out of the usual parts ever brings the secret along', async (t) => {
+  const root = await trap(t);
+  const part = fc.constantFrom(
+    'files',
+    'dir',
+    'good',
+    '..',
+    '.',
+    '',
+    'link',
+    'up',
+    'inside',
+    'relative',
+    'secret',
+    'policy',
+    'crates',
+    'c',
+    '\\..',
+    '~',
+    '%2e%2e',
+    '\u0000',
+    'FILES',
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(part, { minLength: 1, maxLength: 6 }), fc.boolean(), async (parts, rooted) => {
+      const loaded = await loadSource(root, (rooted ? 'files/' : '') + parts.join('/'));
+      for (const source of loaded.crates)
+        for (const bytes of source.contents.values()) assert.equal(Buffer.from(bytes).toString(), 'good');
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test('a pipe in place of a file is refused, and not waited for', async (t) => {
+  const root = await trap(t);
+  try {
+    execFileSync('mkfifo', [join(root, 'policy/crates/c/files/pipe')]);
+  } catch {
+    return t.skip('mkfifo is not installed: reading from a pipe was not tried');
+  }
+  const { problems } = await loadSource(root, 'files/pipe');
+  assert.ok(problems.some((p) => p.code === 'bad_path' && /regular file/.test(p.message)));
+});
+
+test('a file of 10 MiB is taken, one above 16 MiB is refused', async (t) => {
+  const root = await writeTree(t, {
+    'holdfast.yaml': bindings,
+    'crates/motd/crate.yaml': 'resources:\n  - file: {path: /a, source: files/a}\n',
+  });
+  await mkdir(join(root, 'crates/motd/files'));
+  const ten = new Uint8Array(10 * 1024 * 1024).fill(7);
+  await writeFile(join(root, 'crates/motd/files/a'), ten);
+  const loaded = await loadPolicyDirectory(root, types);
+  assert.deepEqual(loaded.problems, []);
+  assert.deepEqual(loaded.crates[0]?.resources[0]?.desired['content'], { sha256: sha256Hex(ten), bytes: ten.length });
+  await truncate(join(root, 'crates/motd/files/a'), 16 * 1024 * 1024 + 1);
+  assert.deepEqual(shortly((await loadPolicyDirectory(root, types)).problems), [
+    'crates/motd/crate.yaml:2:30 too_large',
+  ]);
+});
+
+test('any crate file gives problems, and no other error', async (t) => {
+  const root = await writeTree(t, { 'holdfast.yaml': bindings, 'crates/motd.yaml': crate });
+  const words = fc.constantFrom(
+    'resources:',
+    '\n',
+    '  - ',
+    'file: ',
+    '{',
+    '}',
+    'path: ',
+    '/a',
+    ', ',
+    'content: ',
+    'x',
+    'requires: ',
+    '[',
+    ']',
+    'crate: ',
+    'motd',
+    '&a ',
+    '*a',
+    '1.5',
+    'null',
+    '"\\ud800"',
+    '__proto__: ',
+    '\n    ',
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(words, { maxLength: 30 }), async (parts) => {
+      await writeFile(join(root, 'crates/motd.yaml'), parts.join(''));
+      await loadPolicyDirectory(root, types).catch(policyError('unreadable'));
+    }),
+    { numRuns: 300 },
+  );
+});
