@@ -1,8 +1,9 @@
-/** Durable commits per second of the SQLite store: alone, in groups, and in transactions of 100. Prints one line of JSON. */
+/** Durable commits per second of the SQLite store: alone, in groups, in transactions of 100, and beside a bare INSERT. Prints one line of JSON. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import type { Store, Write } from '../lib/store/port.ts';
 import { openSqliteStore } from '../lib/store/sqlite.ts';
 
@@ -21,6 +22,20 @@ function append(pk: string, index: number): Write {
 async function commitAll(store: Store, transactions: readonly (readonly Write[])[]): Promise<void> {
   const outcomes = await Promise.all(transactions.map((writes) => store.transact(writes)));
   assert(outcomes.every((outcome) => outcome.ok));
+}
+
+/** The floor: one durable INSERT per commit, without conditions, feed or checksums. */
+function bareCommits(path: string): number {
+  const database = new DatabaseSync(path);
+  database.exec(
+    'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE item (sk INTEGER PRIMARY KEY, value BLOB)',
+  );
+  const insert = database.prepare('INSERT INTO item VALUES (?, ?)');
+  const start = performance.now();
+  for (let i = 0; i < singles; i += 1) insert.run(i, entry);
+  const perSecond = (singles / (performance.now() - start)) * 1000;
+  database.close();
+  return perSecond;
 }
 
 /** Each returns how many items it wrote. */
@@ -59,10 +74,12 @@ async function count(store: Store, pk: string): Promise<number> {
 }
 
 const perSecond: Record<keyof typeof figures, number[]> = { single: [], grouped: [], transactionsOf100: [] };
+const bare: number[] = [];
 const directory = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
 try {
   // Interleaved, so that a busy moment of the machine hits all of them.
   for (let round = 0; round < rounds; round += 1) {
+    bare.push(bareCommits(join(directory, `${round}.bare.sqlite`)));
     const store = openSqliteStore(join(directory, `${round}.sqlite`));
     for (const name of Object.keys(figures) as (keyof typeof figures)[]) {
       const start = performance.now();
@@ -81,8 +98,10 @@ console.log(
     bench: 'store',
     machine: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`,
     node: process.version,
+    bareCommitsPerSecond: median(bare),
     singleCommitsPerSecond: median(perSecond.single),
     groupedCommitsPerSecond: median(perSecond.grouped),
     itemsPerSecondInTransactionsOf100: median(perSecond.transactionsOf100),
+    singleToBare: Number((median(perSecond.single) / median(bare)).toFixed(2)),
   }),
 );

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -93,6 +93,40 @@ test('killed right after COMMIT, before the answer: the write stands', async () 
     assert.equal(acknowledged, 0);
     assert.equal(await checkPairs(store, 0), 0);
     await store.close();
+  });
+});
+
+test('every acknowledgement comes after an fsync of its own', async (t) => {
+  // Killing a process loses nothing that the kernel has; against a loss of power only the system calls are proof.
+  if (spawnSync('strace', ['-o', '/dev/null', 'true']).status !== 0) {
+    t.skip('strace is not installed, or not allowed here');
+    return;
+  }
+  await inDirectory(async (path) => {
+    const trace = `${path}.strace`;
+    const calls = ['-f', '-e', 'trace=write,fsync,fdatasync', '-o', trace];
+    // Dies in the fourth transaction.
+    const { status, signal, stdout } = spawnSync('strace', [
+      ...calls,
+      process.execPath,
+      child,
+      'die-before',
+      path,
+      '34',
+    ]);
+    assert(signal === 'SIGKILL' || status === 137, `${status} ${signal}`);
+    const events = readFileSync(trace, 'utf8')
+      .split('\n')
+      .flatMap((line) => {
+        if (/ (fsync|fdatasync)\(\d+\) += 0/.test(line)) return ['sync'];
+        return / write\(1, "\d+\\n"/.test(line) ? ['acknowledged'] : [];
+      });
+    const acknowledged = String(stdout).split('\n').length - 1;
+    assert(acknowledged >= 2);
+    assert.equal(events.filter((event) => event === 'acknowledged').length, acknowledged);
+    events.forEach((event, index) => {
+      if (event === 'acknowledged') assert.equal(events[index - 1], 'sync', events.join(' '));
+    });
   });
 });
 

@@ -74,19 +74,6 @@ test(
     }),
 );
 
-test('commits are synchronous with the disk, in a write-ahead log', () =>
-  inDirectory(async (directory) => {
-    const path = join(directory, 'store.sqlite');
-    await withStore(path, async (store) => {
-      await mustCommit(store, put('p', 's'));
-      const other = new DatabaseSync(path);
-      assert.equal(other.prepare('PRAGMA journal_mode').get()?.['journal_mode'], 'wal');
-      other.close();
-    });
-    const source = readFileSync(new URL('./sqlite-file.ts', import.meta.url), 'utf8');
-    assert.match(source, /PRAGMA synchronous = FULL/);
-  }));
-
 test('a file that is no database is refused, and left as it is', () =>
   inDirectory(async (directory) => {
     const path = join(directory, 'store.sqlite');
