@@ -40,7 +40,10 @@ export function openCheckpoint(
   if (note.length > maxCheckpointBytes) throw new AuditError('malformed', 'the checkpoint is too long');
   let text: string;
   try {
-    ({ text } = openNote(note, verifiers.filter((verifier) => verifier.name === origin)));
+    ({ text } = openNote(
+      note,
+      verifiers.filter((verifier) => verifier.name === origin),
+    ));
   } catch (cause) {
     if (!(cause instanceof CryptoError)) throw cause;
     const code = cause.code === 'malformed' ? 'malformed' : 'not_authentic';

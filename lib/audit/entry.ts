@@ -14,7 +14,7 @@ export const maxEntryBytes = 8 * 1024;
 const maxDepth = 8;
 
 /** The newest checkpoint that a writer knew; size 0 with the root of the empty tree before the first. */
-export type Seen = { readonly size: number; /** hex */ readonly root: string };
+export type Seen = { readonly size: number /** hex */; readonly root: string };
 
 export type Entry = {
   readonly v: 1;

@@ -10,7 +10,14 @@ const capacity = 5;
 const intervalMs = 10_000;
 const maxTracked = 1024;
 
-type Bucket = { readonly actor: Actor; readonly type: OperationType; tokens: number; updated: number; suppressed: number; unwritten: boolean };
+type Bucket = {
+  readonly actor: Actor;
+  readonly type: OperationType;
+  tokens: number;
+  updated: number;
+  suppressed: number;
+  unwritten: boolean;
+};
 
 /** `restore` takes the count back, for a gap that could not be written. */
 export type Gap = { readonly event: AuditEvent; readonly restore: () => void };
@@ -42,7 +49,14 @@ export function createFloodControl({ now }: { readonly now: () => number }): Flo
     const isShared = buckets.size >= maxTracked;
     const held = isShared ? shared.get(type) : undefined;
     if (held !== undefined) return refill(held);
-    const fresh = { actor: isShared ? systemActor : actor, type, tokens: capacity, updated: now(), suppressed: 0, unwritten: false };
+    const fresh = {
+      actor: isShared ? systemActor : actor,
+      type,
+      tokens: capacity,
+      updated: now(),
+      suppressed: 0,
+      unwritten: false,
+    };
     if (isShared) shared.set(type, fresh);
     else buckets.set(key, fresh);
     return fresh;

@@ -2,7 +2,7 @@
  * The right edge of the published tree: the hashes of the rightmost, still partial tile of each level. It is all that
  * is needed to make the next tiles, and the sealer and the verifier make them with this same code.
  */
-import { type BundleRef, encodeBundle, type TileRef, tileWidth } from './tiles.ts';
+import { type BundleRef, encodeBundle, type TileRef, tileHeight, tileWidth } from './tiles.ts';
 import { appendLeafHash, type CompactRange, emptyRange, leafHash, nodeHash } from './tree.ts';
 
 /** Invariant: `levels[L]` has floor(size / 256^L) mod 256 hashes; `entries` are those of the partial bundle. */
@@ -21,25 +21,24 @@ export function emptyFrontier(): Frontier {
   return { range: emptyRange(), levels: [], entries: [] };
 }
 
-export function cloneFrontier(frontier: Frontier): Frontier {
-  return {
-    range: { size: frontier.range.size, hashes: [...frontier.range.hashes] },
-    levels: frontier.levels.map((hashes) => [...hashes]),
-    entries: [...frontier.entries],
-  };
-}
-
 /** Appends one entry; every tile and bundle that becomes full goes to the sink. Returns the leaf's hash. */
 export function appendEntry(frontier: Frontier, entry: Uint8Array, sink: TileSink): Uint8Array {
   const leaf = leafHash(entry);
-  appendLeafHash(frontier.range, leaf);
+  const { range, levels } = frontier;
+  appendLeafHash(range, leaf, (height, root) => {
+    if (height % tileHeight === 0) pushHash(levels, height / tileHeight, root);
+  });
+  pushHash(levels, 0, leaf);
   frontier.entries.push(entry);
+  for (let level = 0; levels[level]?.length === tileWidth; level++) {
+    const index = range.size / tileWidth ** (level + 1) - 1;
+    sink.tile({ level, index, width: tileWidth }, Buffer.concat(levels[level] as Uint8Array[]));
+    levels[level] = [];
+  }
   if (frontier.entries.length === tileWidth) {
-    const index = frontier.range.size / tileWidth - 1;
-    sink.bundle({ index, width: tileWidth }, encodeBundle(frontier.entries));
+    sink.bundle({ index: range.size / tileWidth - 1, width: tileWidth }, encodeBundle(frontier.entries));
     frontier.entries = [];
   }
-  pushHash(frontier, 0, leaf, sink);
   return leaf;
 }
 
@@ -62,7 +61,7 @@ export function frontierOf(size: number, levels: Uint8Array[][], entries: Uint8A
   const stack: { height: number; hash: Uint8Array }[] = [];
   for (let level = levels.length - 1; level >= 0; level--) {
     for (const hash of levels[level] as Uint8Array[]) {
-      let node = { height: level * 8, hash };
+      let node = { height: level * tileHeight, hash };
       for (let top = stack.at(-1); top?.height === node.height; top = stack.at(-1)) {
         stack.pop();
         node = { height: node.height + 1, hash: nodeHash(top.hash, node.hash) };
@@ -73,24 +72,8 @@ export function frontierOf(size: number, levels: Uint8Array[][], entries: Uint8A
   return { range: { size, hashes: stack.map(({ hash }) => hash) }, levels, entries };
 }
 
-function pushHash(frontier: Frontier, level: number, hash: Uint8Array, sink: TileSink): void {
-  const hashes = frontier.levels[level] ?? [];
-  frontier.levels[level] = hashes;
-  hashes.push(hash);
-  if (hashes.length < tileWidth) return;
-  const index = frontier.range.size / tileWidth ** (level + 1) - 1;
-  sink.tile({ level, index, width: tileWidth }, Buffer.concat(hashes));
-  frontier.levels[level] = [];
-  pushHash(frontier, level + 1, perfectRoot(hashes), sink);
-}
-
-/** The root over a power of two of hashes. */
-function perfectRoot(hashes: readonly Uint8Array[]): Uint8Array {
-  let row = hashes;
-  while (row.length > 1) {
-    const above: Uint8Array[] = [];
-    for (let i = 0; i < row.length; i += 2) above.push(nodeHash(row[i] as Uint8Array, row[i + 1] as Uint8Array));
-    row = above;
-  }
-  return row[0] as Uint8Array;
+function pushHash(levels: Uint8Array[][], level: number, hash: Uint8Array): void {
+  const hashes = levels[level];
+  if (hashes === undefined) levels[level] = [hash];
+  else hashes.push(hash);
 }

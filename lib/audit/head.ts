@@ -2,10 +2,10 @@
 import { toHex } from '../crypto/encoding.ts';
 import type { Attribute, Condition, Item, Store, Write } from '../store/port.ts';
 import { chainStart } from './chain.ts';
+import type { Seen } from './entry.ts';
 import { checkpointKey, headKey } from './items.ts';
 import { AuditError } from './port.ts';
 import { type CompactRange, emptyRoot, hashBytes, rangeLength } from './tree.ts';
-import type { Seen } from './entry.ts';
 
 /** What is sealed of a lane: its entries below `next`; `hash` is hex A(next−1), `time` that of the newest of them. */
 export type LaneMark = { readonly next: number; readonly hash: string; readonly time: number };
@@ -74,7 +74,9 @@ function parseHead(item: Item, origin: string): Head {
     throw new AuditError('corrupt', `the head in the store is of another log: ${JSON.stringify(item['origin'])}`);
   }
   if (!(tree instanceof Uint8Array) || tree.length !== rangeLength(size) * hashBytes) throw corrupt('head');
-  const hashes = Array.from({ length: tree.length / hashBytes }, (_, i) => tree.slice(i * hashBytes, (i + 1) * hashBytes));
+  const hashes = Array.from({ length: tree.length / hashBytes }, (_, i) =>
+    tree.slice(i * hashBytes, (i + 1) * hashBytes),
+  );
   const lanes = entriesOf(item['lanes'], 'head').map(([lane, value]): [string, LaneMark] => {
     const { next, hash, time: newest } = Object.fromEntries(entriesOf(value, 'head'));
     if (!isIndex(next) || !isHash(hash) || !isIndex(newest)) throw corrupt('head');

@@ -1,5 +1,5 @@
 /** Where the log lives in the store: the keys of its items, and their parsers. No other domain writes to these partitions. */
-import { type Item, type Key, type Store, type Write } from '../store/port.ts';
+import type { Item, Key, Store, Write } from '../store/port.ts';
 import { AuditError } from './port.ts';
 
 /** Sixteen digits hold every safe integer, so sort keys order as numbers do. */
@@ -62,7 +62,11 @@ export async function readSlots(
   const slots: { n: number; entry: Uint8Array }[] = [];
   const range = { pk: lanePartition(lane), from: formatNumber(from), to: formatNumber(to) };
   for (let after: string | undefined; slots.length < to - from; ) {
-    const page = await store.query({ ...range, limit: to - from - slots.length, ...(after !== undefined && { after }) });
+    const page = await store.query({
+      ...range,
+      limit: to - from - slots.length,
+      ...(after !== undefined && { after }),
+    });
     for (const item of page.items) slots.push({ n: Number(item.sk), entry: slotBytes(item) });
     if (page.next === undefined) break;
     after = page.next;

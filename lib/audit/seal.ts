@@ -151,7 +151,14 @@ export async function closeDeadLanes(deps: SealDeps, head: Head): Promise<void> 
   const time = deps.now();
   for (const [index, [lane, mark]] of quietest.slice(0, excess).entries()) {
     if (time - mark.time < idleMs && quietest.length - index <= mostLanes) return;
-    const place = { log: deps.origin, lane, n: mark.next, prev: mark.hash, seen: { size: seen.size, root: seen.root }, time };
+    const place = {
+      log: deps.origin,
+      lane,
+      n: mark.next,
+      prev: mark.hash,
+      seen: { size: seen.size, root: seen.root },
+      time,
+    };
     const bytes = buildSystemEntry('lane.close', { kind: 'lane', id: lane }, { lane }, place, deps.random);
     try {
       await deps.store.transact([slotPut(lane, mark.next, bytes)]);

@@ -26,7 +26,7 @@ export type Stretch = { readonly block: Block; readonly first: number; readonly 
 
 export function putBlock({ first, chain, lanes, order }: Block): Write {
   const turns = Buffer.allocUnsafe(order.length * 2);
-  order.forEach((lane, i) => turns.writeUInt16BE(lane, i * 2));
+  for (const [i, lane] of order.entries()) turns.writeUInt16BE(lane, i * 2);
   const item = { ...blockKey(first), chain, lanes: lanes.map((each) => ({ ...each })), order: turns };
   return { kind: 'put', item, when: { kind: 'absent' } };
 }

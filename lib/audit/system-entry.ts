@@ -7,12 +7,7 @@ import type { OperationType } from './registry.ts';
 export const systemActor: Actor = { id: 'system', kind: 'system', auth: 'none' };
 
 /** What only the log itself may record; nobody appends these. */
-export const systemTypes: ReadonlySet<OperationType> = new Set([
-  'log.open',
-  'log.checkpoint',
-  'log.gap',
-  'lane.close',
-]);
+export const systemTypes: ReadonlySet<OperationType> = new Set(['log.open', 'log.checkpoint', 'log.gap', 'lane.close']);
 
 export function newOperationId(random: (n: number) => Uint8Array): string {
   return toHex(random(8));

@@ -1,7 +1,7 @@
 /** The Merkle tree of RFC 6962: hashes, the compact range that grows it, proofs and their verification (RFC 9162 §2.1). */
 import { hash } from 'node:crypto';
-import { equalBytes } from '../crypto/encoding.ts';
 import { sha256 } from '../crypto/digest.ts';
+import { equalBytes } from '../crypto/encoding.ts';
 import { AuditError } from './port.ts';
 
 export const hashBytes = 32;
@@ -38,11 +38,21 @@ export function emptyRange(): CompactRange {
   return { size: 0, hashes: [] };
 }
 
-/** Adds one leaf's hash, in place: a subtree merges with its left neighbour for each trailing one bit of the size. */
-export function appendLeafHash(range: CompactRange, leaf: Uint8Array): void {
+/**
+ * Adds one leaf's hash, in place: a subtree merges with its left neighbour for each trailing one bit of the size.
+ * `onMerge` sees the root of every perfect subtree that this completes, lowest first.
+ */
+export function appendLeafHash(
+  range: CompactRange,
+  leaf: Uint8Array,
+  onMerge?: (height: number, root: Uint8Array) => void,
+): void {
   let node = leaf;
+  let height = 0;
   for (let rest = range.size; rest % 2 === 1; rest = (rest - 1) / 2) {
     node = nodeHash(range.hashes.pop() as Uint8Array, node);
+    height += 1;
+    onMerge?.(height, node);
   }
   range.hashes.push(node);
   range.size += 1;

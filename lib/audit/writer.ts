@@ -64,11 +64,13 @@ export async function openAuditWriter(deps: AuditWriterDeps): Promise<AuditWrite
     while (queue.length > 0) {
       const lane = idle.pop();
       if (lane === undefined) return;
-      const work = lane.commit(takeBatch(queue), (again) => queue.unshift(...again)).then(() => {
-        working.delete(work);
-        idle.push(lane);
-        pump();
-      });
+      const work = lane
+        .commit(takeBatch(queue), (again) => queue.unshift(...again))
+        .then(() => {
+          working.delete(work);
+          idle.push(lane);
+          pump();
+        });
       working.add(work);
     }
   }

@@ -1,0 +1,179 @@
+/**
+ * Verifies a published log offline: from its files, the log's public key, and whatever checkpoints were kept
+ * elsewhere. Everything that a source returns is attacker-controlled; nothing is believed but what the signature covers.
+ */
+import { equalBytes, toHex } from '../crypto/encoding.ts';
+import type { NoteVerifier } from '../crypto/note.ts';
+import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
+import { appendEntry, emitPartial, emptyFrontier, type Frontier, type TileSink } from './frontier.ts';
+import { AuditError } from './port.ts';
+import type { LogSource } from './publication.ts';
+import { type TileRef, tileWidth } from './tiles.ts';
+import { rootOf } from './tree.ts';
+import { createFindings, type Findings, type Verdict, type Verdicts } from './verdicts.ts';
+import { compareTiles, type EntrySource, readBundle } from './verify-files.ts';
+import { createWalk, type Walk } from './walk.ts';
+
+export type VerifyOptions = {
+  readonly source: EntrySource;
+  /** The log's own key or keys; their name is the origin that the log must have. */
+  readonly verifiers: readonly NoteVerifier[];
+  readonly now: () => number;
+  readonly onProgress?: (progress: { readonly done: number; readonly size: number }) => void;
+  /** Checkpoints that were kept elsewhere, as signed notes. */
+  readonly anchors?: readonly (string | Uint8Array)[];
+  /** How old the newest block may be; default a day. `Infinity` leaves freshness unchecked. */
+  readonly maxAgeMs?: number;
+  /** False leaves out what needs each entry's content: faster, and completeness stays unchecked. */
+  readonly parseEntries?: boolean;
+  /** False where there are no tiles to compare with: then the entries must lead to the signed root, but none is located. */
+  readonly tiles?: boolean;
+};
+
+const dayMs = 86_400_000;
+
+export async function verifyLog(options: VerifyOptions): Promise<Verdicts> {
+  return conclude(options, await checkLog(options));
+}
+
+/** A log that was read, up to the checkpoint or to where it could not be read on. */
+export type CheckedLog = {
+  readonly findings: Findings;
+  readonly checkpoint?: Checkpoint;
+  readonly walk: Walk;
+  readonly frontier: Frontier;
+  readonly isWhole: boolean;
+  readonly anchors: number;
+};
+
+export async function checkLog(options: VerifyOptions): Promise<CheckedLog> {
+  const { source, verifiers, now, onProgress } = options;
+  const origin = verifiers[0]?.name;
+  if (origin === undefined) throw new TypeError('a log can’t be verified without its public key');
+  const findings = createFindings();
+  const walk = createWalk({ origin, now: now(), parse: options.parseEntries ?? true }, findings);
+  const frontier = emptyFrontier();
+  const checkpoint = await openPublished(source, origin, verifiers, findings);
+  if (checkpoint === undefined) return { findings, walk, frontier, isWhole: false, anchors: 0 };
+
+  const anchors = openAnchors(options.anchors ?? [], origin, verifiers, checkpoint.size, findings);
+  const expected: { ref: TileRef; bytes: Uint8Array }[] = [];
+  const sink: TileSink = { tile: (ref, bytes) => expected.push({ ref, bytes }), bundle: () => undefined };
+  const compare = async () => {
+    const tiles = expected.splice(0);
+    if (options.tiles !== false) await compareTiles(source, tiles, findings);
+  };
+  const root = () => rootOf(frontier.range);
+  let isWhole = true;
+  for (let first = 0; first < checkpoint.size && isWhole; first += tileWidth) {
+    const bundle = await readBundle(source, first, Math.min(tileWidth, checkpoint.size - first), findings);
+    isWhole = bundle.isWhole;
+    for (const entry of bundle.entries) {
+      appendEntry(frontier, entry, sink);
+      walk.add(entry, root);
+      const { size } = frontier.range;
+      const anchor = anchors.get(size);
+      if (anchor && !equalBytes(anchor.root, root()))
+        findings.add('anchoring', `another history of size ${size} was signed`);
+    }
+    await compare();
+    onProgress?.({ done: frontier.range.size, size: checkpoint.size });
+  }
+  if (isWhole) {
+    emitPartial(frontier, sink);
+    await compare();
+    walk.end();
+    if (!equalBytes(root(), checkpoint.root)) findings.add('integrity', 'the entries do not lead to the signed root');
+  }
+  return { findings, checkpoint, walk, frontier, isWhole, anchors: anchors.size };
+}
+
+async function openPublished(
+  source: LogSource,
+  origin: string,
+  verifiers: readonly NoteVerifier[],
+  findings: Findings,
+): Promise<Checkpoint | undefined> {
+  try {
+    const note = await source.read('checkpoint');
+    if (note === undefined) throw new AuditError('missing', 'there is no checkpoint');
+    return openCheckpoint(note, { origin, verifiers });
+  } catch (cause) {
+    if (!(cause instanceof AuditError)) throw cause;
+    findings.add('integrity', cause.message);
+    return undefined;
+  }
+}
+
+/** By size. An anchor that is larger than the log proves that the log was cut. */
+function openAnchors(
+  notes: readonly (string | Uint8Array)[],
+  origin: string,
+  verifiers: readonly NoteVerifier[],
+  size: number,
+  findings: Findings,
+): Map<number, Checkpoint> {
+  const anchors = new Map<number, Checkpoint>();
+  for (const note of notes) {
+    try {
+      const anchor = openCheckpoint(note, { origin, verifiers });
+      if (anchor.size > size)
+        findings.add('anchoring', `size ${anchor.size} was signed, but the log ends at ${size}`, size);
+      const held = anchors.get(anchor.size);
+      if (held && !equalBytes(held.root, anchor.root))
+        findings.add('anchoring', `two roots of size ${anchor.size} were signed`);
+      anchors.set(anchor.size, anchor);
+    } catch (cause) {
+      if (!(cause instanceof AuditError)) throw cause;
+      findings.add('anchoring', `an anchor is not a checkpoint of this log: ${cause.message}`);
+    }
+  }
+  return anchors;
+}
+
+export function conclude(options: VerifyOptions, log: CheckedLog): Verdicts {
+  const { findings, checkpoint, walk, isWhole } = log;
+  if (checkpoint === undefined) return unsigned(findings);
+  const { size } = checkpoint;
+  const parse = options.parseEntries ?? true;
+  const maxAgeMs = options.maxAgeMs ?? dayMs;
+  const sealedAt = walk.sealedAt();
+  const ageMs = options.now() - (sealedAt ?? 0);
+  if (parse && isWhole && maxAgeMs !== Number.POSITIVE_INFINITY && ageMs > maxAgeMs) {
+    const reason = sealedAt === undefined ? 'no block says when it was sealed' : `the newest block is ${ageMs} ms old`;
+    findings.add('freshness', reason);
+  }
+  const pass = (reason: string): Verdict => ({ verdict: 'pass', reason });
+  const unread = notChecked('the log could not be read to its end');
+  const unparsed = notChecked('the content of the entries was not looked at');
+  const ifRead = (verdict: Verdict): Verdict => (isWhole ? (parse ? verdict : unparsed) : unread);
+  const isAged = maxAgeMs !== Number.POSITIVE_INFINITY;
+  const fresh = isAged ? pass(`the newest block is ${ageMs} ms old`) : notChecked('no age was asked for');
+  const anchored = log.anchors === 0 ? notChecked('no anchors were given') : pass(`${log.anchors} anchors agree`);
+  return {
+    integrity: findings.verdict('integrity', pass(`${size} entries lead to the signed root`)),
+    completeness: findings.verdict('completeness', ifRead(pass('no lane has a gap'))),
+    freshness: findings.verdict('freshness', ifRead(fresh)),
+    anchoring: findings.verdict('anchoring', isWhole ? anchored : unread),
+    witnessing: notChecked('no witnesses were given'),
+    size,
+    root: toHex(checkpoint.root),
+    ...(isWhole && { chain: walk.chain() }),
+  };
+}
+
+/** Nothing can be said of a log whose checkpoint is not authentic. */
+function unsigned(findings: Findings): Verdicts {
+  const unknown = notChecked('there is no authentic checkpoint');
+  return {
+    integrity: findings.verdict('integrity', unknown),
+    completeness: unknown,
+    freshness: unknown,
+    anchoring: findings.verdict('anchoring', unknown),
+    witnessing: unknown,
+  };
+}
+
+function notChecked(reason: string): Verdict {
+  return { verdict: 'not_checked', reason };
+}

@@ -1,0 +1,137 @@
+/** Walks the entries of a log in order and checks everything that an entry says about its place among the others. */
+import { toHex } from '../crypto/encoding.ts';
+import { bodyHash, chainHash, chainStart, laneHash, laneStart } from './chain.ts';
+import { type Entry, maxEntryBytes, parseEntry } from './entry.ts';
+import { nothingSeen } from './head.ts';
+import { systemLane } from './items.ts';
+import { AuditError } from './port.ts';
+import type { Findings } from './verdicts.ts';
+
+export type Walk = {
+  /** `root` gives the root of the tree that ends with this entry; it is asked for only where a block ends. */
+  add(bytes: Uint8Array, root: () => Uint8Array): void;
+  /** After the last entry of what was signed. */
+  end(): void;
+  /** hex C(i) of the newest entry. */
+  chain(): string;
+  /** Of the newest `log.checkpoint`, Unix milliseconds. */
+  sealedAt(): number | undefined;
+  /** What is sealed of each open lane: the next number and hex A of the last. */
+  lanes(): ReadonlyMap<string, { readonly next: number; readonly hash: string }>;
+};
+
+/** Entries name the checkpoint that their writer knew; this many of the newest are remembered to compare with. */
+const maxRoots = 4096;
+/** Clocks of honest machines differ. */
+const maxAheadMs = 5 * 60_000;
+
+/** `parse: false` leaves out all that needs an entry's content: only the chain is computed. */
+export function createWalk(
+  { origin, now, parse }: { readonly origin: string; readonly now: number; readonly parse: boolean },
+  findings: Findings,
+): Walk {
+  const lanes = new Map<string, { next: number; hash: string }>();
+  const closed = new Set<string>();
+  const roots = new Map<number, string>([[0, nothingSeen.root]]);
+  let index = 0;
+  let chain = chainStart(origin);
+  let sealedAt: number | undefined;
+  let last: Entry | undefined;
+  let closing: string[] = [];
+
+  function add(bytes: Uint8Array, root: () => Uint8Array): void {
+    const body = bodyHash(bytes);
+    chain = chainHash(origin, index, body, chain);
+    if (parse) {
+      last = read(bytes);
+      if (last !== undefined) check(last, body, root);
+    }
+    index += 1;
+  }
+
+  function read(bytes: Uint8Array): Entry | undefined {
+    try {
+      return parseEntry(bytes);
+    } catch (cause) {
+      if (!(cause instanceof AuditError)) throw cause;
+      const reason = bytes.length > maxEntryBytes ? `entry of ${bytes.length} bytes` : cause.message;
+      findings.add('integrity', reason, index);
+      return undefined;
+    }
+  }
+
+  function check(entry: Entry, body: string, root: () => Uint8Array): void {
+    if (entry.log !== origin) findings.add('integrity', `entry of another log: ${JSON.stringify(entry.log)}`, index);
+    checkLane(entry, body);
+    checkSeen(entry);
+    if (Date.parse(entry.ts) > now + maxAheadMs) findings.add('freshness', `dated in the future: ${entry.ts}`, index);
+    const isSystem = entry.lane === systemLane;
+    if (index === 0 && !(isSystem && entry.op.type === 'log.open' && entry.detail['origin'] === origin)) {
+      findings.add('completeness', 'the log does not begin with its log.open', index);
+    }
+    if (isSystem !== (entry.op.type === 'log.open' || entry.op.type === 'log.checkpoint')) {
+      findings.add('integrity', `${entry.op.type} does not belong in lane ${entry.lane}`, index);
+    }
+    if (entry.op.type === 'lane.close') closing.push(entry.lane);
+    if (isSystem && entry.op.type === 'log.checkpoint') endBlock(entry, root);
+  }
+
+  function checkLane({ lane, n, prev }: Entry, body: string): void {
+    const mark = lanes.get(lane) ?? { next: 0, hash: laneStart(origin, lane) };
+    if (closed.has(lane) || closing.includes(lane)) {
+      findings.add('completeness', `lane ${lane} goes on after it was closed`, index);
+    }
+    if (n !== mark.next) {
+      const what = n > mark.next ? 'is missing before' : 'stands already; again';
+      findings.add('completeness', `lane ${lane}: entry ${mark.next} ${what} ${n}`, index);
+    }
+    if (prev !== mark.hash) {
+      findings.add('integrity', `entry ${n} of lane ${lane} does not follow from the one before it`, index);
+    }
+    // Goes on from what stands here, so that one break is one finding.
+    lanes.set(lane, { next: n + 1, hash: laneHash(origin, lane, n, body, prev) });
+  }
+
+  /** An entry that names a checkpoint of another history proves that there was one. */
+  function checkSeen({ seen }: Entry): void {
+    const root = roots.get(seen.size);
+    const oldest = roots.keys().next().value ?? 0;
+    if (root === undefined && seen.size < oldest) return;
+    if (root !== seen.root) {
+      findings.add('integrity', `names a checkpoint of size ${seen.size} that is not of this log`, index);
+    }
+  }
+
+  function endBlock(entry: Entry, root: () => Uint8Array): void {
+    sealedAt = Date.parse(entry.ts);
+    const claimed = new Map(Object.entries((entry.detail['lanes'] ?? {}) as Record<string, unknown>));
+    for (const [lane, { next }] of lanes) {
+      if (claimed.get(lane) === next - 1) continue;
+      const reason = `lane ${lane} stands at ${next - 1}, but its high-water mark is ${claimed.get(lane)}`;
+      findings.add('completeness', reason, index);
+    }
+    for (const lane of claimed.keys()) {
+      if (!lanes.has(lane)) findings.add('completeness', `lane ${lane} has a high-water mark but no entry`, index);
+    }
+    for (const lane of closing) {
+      lanes.delete(lane);
+      closed.add(lane);
+    }
+    closing = [];
+    roots.set(index + 1, toHex(root()));
+    if (roots.size > maxRoots) roots.delete(roots.keys().next().value as number);
+  }
+
+  function end(): void {
+    if (!parse || index === 0) return;
+    if (last === undefined || last.op.type !== 'log.checkpoint') {
+      findings.add(
+        'completeness',
+        'the checkpoint does not end with a block: its last entry is not a log.checkpoint',
+        index - 1,
+      );
+    }
+  }
+
+  return { add, end, chain: () => chain, sealedAt: () => sealedAt, lanes: () => lanes };
+}
