@@ -24,8 +24,10 @@ import { renewIfDue, renewNow } from './renew.ts';
 import { openSession, type Session, type SessionPush } from './session.ts';
 import { type NodeFile, openStateDirectory, readNode, readRequired, type StateDirectory, stateFiles } from './state.ts';
 
-/** The product's own files: where this program was started from. */
-const programTree = fileURLToPath(new URL('..', import.meta.url));
+/** The product's own files, wherever it was installed: what this program consists of, and what it was made from. */
+const programTrees = ['agent', 'cli', 'functions', 'lib', 'node_modules', 'package.json'].map((name) =>
+  fileURLToPath(new URL(`../${name}`, import.meta.url)),
+);
 
 export type Agent = ControlPlaneDeps & {
   readonly state: StateDirectory;
@@ -52,7 +54,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const held = locked(openHeldRelease(state, fleet, node), state.path);
   const queue = await openReportQueue(state, { logger });
   const now = Date.now;
-  const guard = protectTrees([...systemTrees, await realpath(state.path), await realpath(programTree)]);
+  const guard = protectTrees([...systemTrees, await realpath(state.path), ...programTrees]);
 
   return {
     state,

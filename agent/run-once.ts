@@ -23,37 +23,42 @@ export type OnceResult = {
 
 /** Throws `AgentError` `refused` when gateway and identity service both refuse this node; nothing is changed then. */
 export async function runOnce(agent: Agent, options: OnceOptions): Promise<OnceResult> {
-  const session = await connectOnce(agent);
+  const visited = await visitOnce(agent);
   try {
-    let release: OnceResult['release'] = 'none';
-    let isOnline = session !== undefined;
-    if (session !== undefined) {
-      try {
-        release = (await checkIn(agent, session)).release;
-      } catch (error) {
-        isOnline = tolerate(agent, error);
-      }
-    }
+    let isOnline = visited !== undefined;
     const run = await agent.converge(options);
     if (run.report.releaseNumber > 0 || run.error !== '') {
       await agent.queue.add(run.report);
     }
-    if (session !== undefined && isOnline) {
+    if (visited !== undefined) {
       try {
-        await sendReports(agent, session);
+        await sendReports(agent, visited.session);
       } catch (error) {
         isOnline = tolerate(agent, error);
       }
     }
-    return { run, isOnline, release };
+    return { run, isOnline, release: visited?.release ?? 'none' };
   } finally {
-    session?.close();
+    visited?.session.close();
   }
 }
 
-async function connectOnce(agent: Agent): Promise<Session | undefined> {
+/** A session on which the gateway took a check-in: only that shows that it accepts this node. */
+type Visit = { readonly session: Session; readonly release: OnceResult['release'] };
+
+async function visit(agent: Agent): Promise<Visit> {
+  const session = await agent.connect(() => undefined);
   try {
-    return await agent.connect(() => undefined);
+    return { session, release: (await checkIn(agent, session)).release };
+  } catch (error) {
+    session.close();
+    throw error;
+  }
+}
+
+async function visitOnce(agent: Agent): Promise<Visit | undefined> {
+  try {
+    return await visit(agent);
   } catch (error) {
     tolerate(agent, error);
     if (!(error instanceof SessionError) || error.code !== 'unauthenticated') {
@@ -68,7 +73,7 @@ async function connectOnce(agent: Agent): Promise<Session | undefined> {
       return undefined;
     case 'renewed':
       try {
-        return await agent.connect(() => undefined);
+        return await visit(agent);
       } catch (error) {
         tolerate(agent, error);
         return undefined;
