@@ -29,6 +29,7 @@ export type TestFleet = {
   readonly store: Store;
   readonly audit: FakeAudit;
   readonly clock: { now: number };
+  readonly now: () => number;
   readonly authority: Uint8Array;
   readonly signer: Signer;
   readonly descriptor: Uint8Array;
@@ -76,6 +77,7 @@ export async function createTestFleet(
     store,
     audit,
     clock,
+    now,
     authority,
     signer,
     descriptor,
