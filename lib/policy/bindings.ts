@@ -32,9 +32,7 @@ export function blobsFor(manifest: Pick<Manifest, 'bindings' | 'crates'>, node: 
 export function matchesNode(match: Match, node: EnrolledNode): boolean {
   if (match.name === undefined && Object.keys(match.labels ?? {}).length === 0) return false;
   if (match.name !== undefined && !matchesGlob(match.name, node.name)) return false;
-  return Object.entries(match.labels ?? {}).every(
-    ([name, value]) => Object.hasOwn(node.labels, name) && node.labels[name] === value,
-  );
+  return Object.entries(match.labels ?? {}).every(([name, value]) => node.labels[name] === value);
 }
 
 /** Whether every node that `narrow` matches is certainly matched by `wide` too. `false` may mean "can't tell". */

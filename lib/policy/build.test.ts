@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { day, noon, policyError, types, writeTree } from '../../test/fakes/policy.ts';
 import { sha256Hex } from '../crypto/digest.ts';
 import { buildRelease, buildRollback } from './build.ts';
 import { loadPolicyDirectory } from './directory.ts';
 import { PolicyError } from './errors.ts';
 import { formatContent, parseCrate, parseManifest } from './model.ts';
 import { noPrevious } from './names.ts';
-import { day, noon, policyError, types, writeTree } from './test-support.ts';
 
 const files = {
   'holdfast.yaml': 'bindings:\n  - match: {labels: {role: web}}\n    crates: [web, base]\n',

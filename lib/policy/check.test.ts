@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { types, writeTree } from '../../test/fakes/policy.ts';
 import { checkPolicy, hasErrors } from './check.ts';
 import { loadPolicyDirectory } from './directory.ts';
 import { formatProblem } from './problem.ts';
-import { types, writeTree } from './test-support.ts';
 
 type Context = Parameters<typeof writeTree>[0];
 

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { policyError, temporaryDirectory, types, writeTree } from '../../test/fakes/policy.ts';
 import { sha256Hex } from '../crypto/digest.ts';
 import { loadPolicyDirectory } from './directory.ts';
 import { PolicyError } from './errors.ts';
 import { formatProblem, type Problem } from './problem.ts';
-import { policyError, temporaryDirectory, types, writeTree } from './test-support.ts';
 
 const bindings = 'bindings:\n  - match: {name: "*"}\n    crates: [motd]\n';
 const crate = 'resources:\n  - file: {path: /etc/motd, content: hello}\n';
@@ -64,58 +63,6 @@ test('a folder that is no policy directory gives one clear error', async (t) => 
     assert.match(error.hint ?? '', /holdfast\.yaml and a folder crates/);
   }
 });
-
-for (const [what, text, problem, hint] of [
-  ['an unknown key', 'bindings: []\nbinding: []\n', 'holdfast.yaml:2:1 unknown_key', /"bindings"/],
-  ['no bindings', 'release: {expires: 1d}\n', 'holdfast.yaml:1:1 missing_key', /bindings:/],
-  ['bindings that are no list', 'bindings: {}\n', 'holdfast.yaml:1:11 bad_value', /- /],
-  ['a binding without match', 'bindings:\n  - crates: [motd]\n', 'holdfast.yaml:2:5 missing_key', /name: "\*"/],
-  ['an empty match', 'bindings:\n  - match: {}\n    crates: [motd]\n', 'holdfast.yaml:2:12 missing_key', /name: "\*"/],
-  [
-    'a match with a regular expression',
-    'bindings:\n  - match: {name: "[a-z]+"}\n    crates: [motd]\n',
-    'holdfast.yaml:2:19 bad_value',
-    /any run/,
-  ],
-  ['empty labels', 'bindings:\n  - match: {labels: {}}\n    crates: [motd]\n', 'holdfast.yaml:2:21 bad_value', /^$/],
-  [
-    'a label that is a number',
-    'bindings:\n  - match: {labels: {rack: 12}}\n    crates: [motd]\n',
-    'holdfast.yaml:2:28 bad_value',
-    /"12"/,
-  ],
-  [
-    'a binding of nothing',
-    'bindings:\n  - match: {name: a}\n    crates: []\n',
-    'holdfast.yaml:3:13 bad_value',
-    /remove/,
-  ],
-  [
-    'a crate twice in a binding',
-    'bindings:\n  - match: {name: a}\n    crates: [motd, motd]\n',
-    'holdfast.yaml:3:20 bad_value',
-    /one of them/,
-  ],
-  [
-    'facts in a match',
-    'bindings:\n  - match: {name: a, when: x}\n    crates: [motd]\n',
-    'holdfast.yaml:2:22 unknown_key',
-    /labels, name/,
-  ],
-  ['a duration without unit', 'bindings: []\nrelease: {expires: 90}\n', 'holdfast.yaml:2:20 bad_value', /"90"/],
-  [
-    'a duration of a century',
-    'bindings: []\nrelease: {expires: 5200w}\n',
-    'holdfast.yaml:2:20 bad_value',
-    /five years/,
-  ],
-] as const) {
-  test(`holdfast.yaml with ${what} is a problem with its place`, async (t) => {
-    const { problems } = await load(t, { 'holdfast.yaml': text });
-    assert.deepEqual(shortly(problems), [problem]);
-    assert.match(problems[0]?.hint ?? '', hint);
-  });
-}
 
 for (const [what, text, problem, hint] of [
   ['broken YAML', 'resources:\n  - file: {path: /a\n', 'crates/motd.yaml:3:1 syntax', /^$/],
@@ -252,126 +199,6 @@ test('without crates, or with a link in their place, there is one problem', asyn
   assert.deepEqual(shortly((await loadPolicyDirectory(root, types)).problems), ['crates:1:1 unreadable_file']);
   await symlink(await writeTree(t, { 'motd.yaml': crate }), join(root, 'crates'));
   assert.deepEqual(shortly((await loadPolicyDirectory(root, types)).problems), ['crates:1:1 bad_path']);
-});
-
-const secret = 'private key';
-
-/** A crate `c` whose one file has this source, in a directory full of traps. */
-async function loadSource(root: string, source: string) {
-  await writeFile(
-    join(root, 'policy/crates/c/crate.yaml'),
-    `resources:\n  - file: {path: /a, source: ${JSON.stringify(source)}}\n`,
-  );
-  return loadPolicyDirectory(join(root, 'policy'), types);
-}
-
-async function trap(t: Parameters<typeof writeTree>[0]): Promise<string> {
-  const root = await writeTree(t, {
-    secret,
-    'policy/secret': secret,
-    'policy/holdfast.yaml': bindings,
-    'policy/crates/secret': secret,
-    'policy/crates/c/secret': secret,
-    'policy/crates/c/files/good': 'good',
-    'policy/crates/c/files/..hidden': 'good',
-    'policy/crates/c/files/dir/good': 'good',
-  });
-  const files = join(root, 'policy/crates/c/files');
-  await symlink(join(root, 'secret'), join(files, 'link'));
-  await symlink('../secret', join(files, 'relative'));
-  await symlink(root, join(files, 'up'));
-  await symlink('dir', join(files, 'inside'));
-  await symlink('loop', join(files, 'loop'));
-  return root;
-}
-
-for (const [source, code] of [
-  ['files/good', undefined],
-  ['files/dir/good', undefined],
-  ['files/..hidden', undefined],
-  ['secret', 'bad_path'],
-  ['crate.yaml', 'bad_path'],
-  ['/etc/passwd', 'bad_path'],
-  ['files', 'bad_path'],
-  ['files/', 'bad_path'],
-  ['files/dir', 'bad_path'],
-  ['files/../secret', 'bad_path'],
-  ['files/dir/../../secret', 'bad_path'],
-  ['files/./good', 'bad_path'],
-  ['files//good', 'bad_path'],
-  ['./files/good', 'bad_path'],
-  ['../c/files/good', 'bad_path'],
-  ['files/link', 'bad_path'],
-  ['files/relative', 'bad_path'],
-  ['files/up/secret', 'bad_path'],
-  ['files/inside/good', 'bad_path'],
-  ['files/loop', 'bad_path'],
-  ['files/good/x', 'bad_path'],
-  ['files\\good', 'bad_path'],
-  ['files/..\\..\\secret', 'bad_path'],
-  ['files/C:secret', 'bad_path'],
-  ['files/good\u0000.txt', 'bad_path'],
-  [`files/${'a'.repeat(300)}`, 'bad_path'],
-  [`files/${'a/'.repeat(600)}b`, 'bad_path'],
-  ['files/missing', 'unreadable_file'],
-] as const) {
-  test(`incident 30 the source ${JSON.stringify(source.slice(0, 40))} is ${code ?? 'read'}`, async (t) => {
-    const loaded = await loadSource(await trap(t), source);
-    const problems = loaded.problems.filter((p) => p.file.startsWith('crates/c/'));
-    assert.deepEqual(
-      problems.map((p) => p.code),
-      code === undefined ? [] : [code],
-    );
-    const contents = [...(loaded.crates.find((c) => c.name === 'c')?.contents.values() ?? [])];
-    assert.deepEqual(
-      contents.map((bytes) => Buffer.from(bytes).toString()),
-      code === undefined ? ['good'] : [],
-    );
-  });
-}
-
-test('incident 30 no path out of the usual parts ever brings the secret along', async (t) => {
-  const root = await trap(t);
-  const part = fc.constantFrom(
-    'files',
-    'dir',
-    'good',
-    '..',
-    '.',
-    '',
-    'link',
-    'up',
-    'inside',
-    'relative',
-    'secret',
-    'policy',
-    'crates',
-    'c',
-    '\\..',
-    '~',
-    '%2e%2e',
-    '\u0000',
-    'FILES',
-  );
-  await fc.assert(
-    fc.asyncProperty(fc.array(part, { minLength: 1, maxLength: 6 }), fc.boolean(), async (parts, rooted) => {
-      const loaded = await loadSource(root, (rooted ? 'files/' : '') + parts.join('/'));
-      for (const source of loaded.crates)
-        for (const bytes of source.contents.values()) assert.equal(Buffer.from(bytes).toString(), 'good');
-    }),
-    { numRuns: 150 },
-  );
-});
-
-test('a pipe in place of a file is refused, and not waited for', async (t) => {
-  const root = await trap(t);
-  try {
-    execFileSync('mkfifo', [join(root, 'policy/crates/c/files/pipe')]);
-  } catch {
-    return t.skip('mkfifo is not installed: reading from a pipe was not tried');
-  }
-  const { problems } = await loadSource(root, 'files/pipe');
-  assert.ok(problems.some((p) => p.code === 'bad_path' && /regular file/.test(p.message)));
 });
 
 test('a file of 10 MiB is taken, one above 16 MiB is refused', async (t) => {

@@ -3,13 +3,13 @@ import { readdir } from 'node:fs/promises';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { executors } from '../../agent/executors/registry.ts';
+import { day, noon } from '../../test/fakes/policy.ts';
 import { buildRelease } from './build.ts';
 import { checkPolicy } from './check.ts';
 import { loadPolicyDirectory } from './directory.ts';
 import { parseCrate, parseManifest } from './model.ts';
 import { noPrevious } from './names.ts';
 import { formatProblem } from './problem.ts';
-import { day, noon } from './test-support.ts';
 
 const examples = new URL('../../examples/', import.meta.url);
 

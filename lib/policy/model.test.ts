@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { day, noon, policyError } from '../../test/fakes/policy.ts';
 import { utf8 } from '../crypto/encoding.ts';
 import { canonicalize, type Json } from '../crypto/jcs.ts';
 import {
@@ -13,7 +14,6 @@ import {
   parseManifest,
 } from './model.ts';
 import { noPrevious, parseReference } from './names.ts';
-import { day, noon, policyError } from './test-support.ts';
 
 const digest = 'ab'.repeat(32);
 const manifest: Manifest = {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { policyError } from '../../test/fakes/policy.ts';
 import { danglingReferences, formatCycle, type Ordered, orderResources, sortResources } from './order.ts';
-import { policyError } from './test-support.ts';
 
 const at = (key: string, references: Partial<Ordered> = {}): Ordered => ({ crate: 'c', key, ...references });
 const sortedKeys = (resources: readonly Ordered[]) => sortResources(resources).map((resource) => resource.key);

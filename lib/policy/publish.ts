@@ -88,8 +88,8 @@ async function publish(deps: PublishDeps, request: PublishRequest): Promise<Publ
 
 /** Restoring is a right of its own in the audit log, so what is called a rollback must be exactly that. */
 async function assertRestores(store: Store, manifest: Manifest, to: number): Promise<void> {
-  const old = to < manifest.number ? await getRelease(store, to) : undefined;
-  if (old === undefined) throw new PolicyError('unknown_release', `there is no earlier release ${to} to restore`);
+  const old = await getRelease(store, to);
+  if (old === undefined) throw new PolicyError('unknown_release', `there is no release ${to} to restore`);
   if (formatContent(parseManifest(old.manifest)) !== formatContent(manifest)) {
     throw new PolicyError('not_a_rollback', `this release differs from release ${to}, which it claims to restore`);
   }

@@ -5,12 +5,12 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { createOperator, day, manifestBytes, noon, policyError, temporaryDirectory } from '../../test/fakes/policy.ts';
 import { sha256Hex } from '../crypto/digest.ts';
 import { generateEd25519 } from '../crypto/ed25519.ts';
 import { utf8 } from '../crypto/encoding.ts';
 import { formatSshPublicKey, sshPublicKeyOf } from '../crypto/ssh-key.ts';
 import { signRelease } from './sign.ts';
-import { createOperator, day, manifestBytes, noon, policyError, temporaryDirectory } from './test-support.ts';
 import { type VerifyInput, verifyBlob, verifyRelease } from './verify.ts';
 
 const [alice, bob, mallory] = [createOperator(), createOperator(), createOperator()];
@@ -97,6 +97,11 @@ const refusals: readonly (readonly [string, Parameters<typeof policyError>[0], V
   ['a threshold that is no number', 'bad_trust', { ...good, trust: withKeys(Number.NaN, [alice.line]) }],
   ['a threshold above the number of keys', 'bad_trust', { ...good, trust: withKeys(3, [alice.line, bob.line]) }],
   ['a key listed twice', 'bad_trust', { ...good, trust: withKeys(2, [alice.line, alice.line]) }],
+  [
+    'a key listed twice below a threshold of one',
+    'bad_trust',
+    { ...good, trust: withKeys(1, [alice.line, alice.line]) },
+  ],
   ['no key (incident 46)', 'bad_trust', { ...good, trust: withKeys(1, []) }],
   ['a cut key (incident 46)', 'bad_trust', { ...good, trust: withKeys(2, [alice.line.slice(0, 40), bob.line]) }],
   ['a swapped key (incident 46)', 'too_few_signers', { ...good, trust: withKeys(2, [alice.line, mallory.line]) }],

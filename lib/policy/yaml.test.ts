@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { policyError } from '../../test/fakes/policy.ts';
 import { PolicyError } from './errors.ts';
-import { policyError } from './test-support.ts';
 import { maxYamlBytes, parseYaml, yamlNodeAt, yamlValue } from './yaml.ts';
 
 const parse = (text: string) => parseYaml(Buffer.from(text), 'x.yaml');

@@ -4,14 +4,14 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { generateEd25519 } from '../crypto/ed25519.ts';
-import { formatSshPublicKey, sshPublicKeyOf } from '../crypto/ssh-key.ts';
-import { signSshSignature } from '../crypto/sshsig.ts';
-import { PolicyError, type PolicyErrorCode } from './errors.ts';
-import { formatManifest, type Manifest } from './model.ts';
-import { noPrevious } from './names.ts';
-import type { ResourceType, ResourceTypes } from './resource-types.ts';
-import { releaseNamespace } from './sign.ts';
+import { generateEd25519 } from '../../lib/crypto/ed25519.ts';
+import { formatSshPublicKey, sshPublicKeyOf } from '../../lib/crypto/ssh-key.ts';
+import { signSshSignature } from '../../lib/crypto/sshsig.ts';
+import { PolicyError, type PolicyErrorCode } from '../../lib/policy/errors.ts';
+import { formatManifest, type Manifest } from '../../lib/policy/model.ts';
+import { noPrevious } from '../../lib/policy/names.ts';
+import type { ResourceType, ResourceTypes } from '../../lib/policy/resource-types.ts';
+import { releaseNamespace } from '../../lib/policy/sign.ts';
 
 /** Like the real ones in shape, and far from them in what they can do. */
 export const types: ResourceTypes = new Map(
