@@ -204,10 +204,13 @@ function parseIssued(der: Uint8Array, trust: Trust, usage: string): X509Certific
   if (certificate.publicKey.asymmetricKeyDetails?.namedCurve !== 'prime256v1') {
     throw new CryptoError('unsupported', 'the certificate is not for an ECDSA P-256 key');
   }
-  if (trust.now < Date.parse(certificate.validFrom))
+  // Comparisons that a clock without a value (NaN) fails.
+  if (!(trust.now >= Date.parse(certificate.validFrom))) {
     throw new CryptoError('not_authentic', 'the certificate is not yet valid');
-  if (trust.now > Date.parse(certificate.validTo))
+  }
+  if (!(trust.now <= Date.parse(certificate.validTo))) {
     throw new CryptoError('not_authentic', 'the certificate has expired');
+  }
   return certificate;
 }
 

@@ -1,6 +1,7 @@
 /** The key store in a local directory: a master key file, and every private key in a file sealed under it. */
 
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type KeyPurpose, type KeyStore, KeysError, type SignatureAlgorithm, type Signer } from './port.ts';
 import { createPrivateFile, openPrivateDirectory, readPrivateFile } from './private-files.ts';
@@ -23,14 +24,7 @@ const ALGORITHMS: Readonly<Record<KeyPurpose, SignatureAlgorithm>> = {
  */
 export async function openLocalKeys(directory: string): Promise<KeyStore> {
   await openPrivateDirectory(directory);
-  const masterKey = await readOrCreate(join(directory, MASTER_FILE), () => randomBytes(MASTER_BYTES));
-  if (masterKey.length !== MASTER_BYTES) {
-    const path = JSON.stringify(join(directory, MASTER_FILE));
-    throw new KeysError(
-      'malformed',
-      `the master key ${path} has ${masterKey.length} bytes, not ${MASTER_BYTES}: restore it`,
-    );
-  }
+  const masterKey = await openMasterKey(directory);
   const box = createSealedBox(masterKey, 'holdfast/keys/v1');
   const signers = new Map<KeyPurpose, Promise<Signer>>();
   return {
@@ -45,6 +39,27 @@ export async function openLocalKeys(directory: string): Promise<KeyStore> {
       return opened;
     },
   };
+}
+
+async function openMasterKey(directory: string): Promise<Uint8Array> {
+  const path = join(directory, MASTER_FILE);
+  const held = await readPrivateFile(path);
+  // A new master key beside keys that were sealed under the old one would look like tampering with each of them. The
+  // sealed files come after the master key, so a racing process cannot be mistaken for this: it is looked for again.
+  if (held === undefined && (await hasSealedKeys(directory)) && (await readPrivateFile(path)) === undefined) {
+    throw new KeysError('missing', `the master key ${JSON.stringify(path)} is missing beside sealed keys: restore it`);
+  }
+  const masterKey = held ?? (await readOrCreate(path, () => randomBytes(MASTER_BYTES)));
+  if (masterKey.length !== MASTER_BYTES) {
+    const found = `${masterKey.length} bytes, not ${MASTER_BYTES}`;
+    throw new KeysError('malformed', `the master key ${JSON.stringify(path)} has ${found}: restore it`);
+  }
+  return masterKey;
+}
+
+async function hasSealedKeys(directory: string): Promise<boolean> {
+  const names = await readdir(directory);
+  return Object.keys(ALGORITHMS).some((purpose) => names.includes(`${purpose}.key`));
 }
 
 async function openSigner(directory: string, box: SealedBox, purpose: KeyPurpose): Promise<Signer> {
