@@ -52,7 +52,8 @@ export function createMemoryStore(options: { readonly feedMaxChanges?: number } 
   }
 
   function trimFeed(): void {
-    if (changes.length <= feedMaxChanges) return;
+    // A tenth more than asked, so that not every write copies the array.
+    if (changes.length <= feedMaxChanges + Math.floor(feedMaxChanges / 10)) return;
     dropped += changes.length - feedMaxChanges;
     changes = changes.slice(-feedMaxChanges);
   }

@@ -12,7 +12,10 @@
  *   every other code means that nothing was written.
  */
 
-/** A value that every adapter stores exactly: UTF-8 text, a safe integer, a flag, bytes, or lists and maps of these. */
+/**
+ * A value that every adapter stores exactly: well-formed text, a safe integer (not −0), a flag, bytes, or lists and
+ * plain objects of these, at most 32 deep. Anything else is `invalid`, `undefined` and `null` included.
+ */
 export type Attribute =
   | string
   | number
@@ -26,7 +29,11 @@ export type Key = { readonly pk: string; readonly sk: string };
 /** A stored item, at most `maxItemBytes` in all. The attribute names `pk` and `sk` are its key. */
 export type Item = Key & { readonly [name: string]: Attribute };
 
-/** What must hold of the stored item for a write to be applied; `name` is a top-level attribute. */
+/**
+ * What must hold of the stored item, as it was before the transaction, for a write to be applied; `name` is a top-level
+ * attribute. A comparison with an absent attribute, or with one of another type, does not hold; text orders by its
+ * UTF-8 bytes; `all` and `any` have at least one part.
+ */
 export type Condition =
   | { readonly kind: 'absent' }
   | { readonly kind: 'present' }
@@ -38,8 +45,8 @@ export type Condition =
   | { readonly kind: 'any'; readonly of: readonly Condition[] };
 
 /**
- * One conditional write. `update` creates an absent item (as DynamoDB does) unless `when` forbids it;
- * `add` increments numbers, an absent one counting from 0. `check` writes nothing.
+ * One conditional write. `update` creates an absent item (as DynamoDB does) unless `when` forbids it, names each
+ * attribute once, and at least one; `add` increments numbers, an absent one counting from 0. `check` writes nothing.
  */
 export type Write =
   | { readonly kind: 'put'; readonly item: Item; readonly when?: Condition }
@@ -68,7 +75,10 @@ export type Query = {
   readonly descending?: boolean;
 };
 
-/** One page of a query; `next`, when there may be more, is the `after` of the following page. */
+/**
+ * One page of a query; `next`, when there may be more, is the `after` of the following page. A page may end before its
+ * `limit`, and without one (after about 1 MiB): only an absent `next` is the end.
+ */
 export type Page = { readonly items: readonly Item[]; readonly next?: string };
 
 /** A change as the feed reports it: the item as it stands after the change, or none when it was deleted. */

@@ -295,3 +295,37 @@ test('a position from before the file was replaced by another is expired', () =>
     await first.close();
     await second.close();
   }));
+
+test('a feed that keeps nothing still keeps its newest change: numbers are never used twice', () =>
+  inDirectory(async (directory) => {
+    const path = join(directory, 'store.sqlite');
+    const options = { feedMaxChanges: 0 };
+    await withStore(path, (store) => mustCommit(store, put('p', 'a'), put('p', 'b')), options);
+    await withStore(
+      path,
+      async (store) => {
+        const position = await store.feed.now();
+        await mustCommit(store, put('p', 'c'));
+        const { changes } = await store.feed.read(position, { limit: 10, waitMs: 0 });
+        assert.deepEqual(
+          changes.map((change) => change.key.sk),
+          ['c'],
+        );
+      },
+      options,
+    );
+  }));
+
+test('a waiting reader wakes at a write through another connection', () =>
+  inDirectory(async (directory) => {
+    const path = join(directory, 'store.sqlite');
+    await withStore(path, (reading) =>
+      withStore(path, async (writing) => {
+        const position = await reading.feed.now();
+        // Who is not woken comes back empty after the minute.
+        const waiting = reading.feed.read(position, { limit: 10, waitMs: 60_000 });
+        await mustCommit(writing, put('p', 's', { n: 1 }));
+        assert.deepEqual((await waiting).changes, [{ key: { pk: 'p', sk: 's' }, item: { pk: 'p', sk: 's', n: 1 } }]);
+      }),
+    );
+  }));

@@ -90,7 +90,7 @@ function storeOn(database: DatabaseSync, path: string, options: SqliteOptions): 
     close() {
       closing ??= commits.drain().then(() => {
         feed.ring();
-        database.close();
+        read(() => database.close());
       });
       return closing;
     },

@@ -10,6 +10,7 @@ const held = {
   flag: true,
   bytes: new Uint8Array([1, 2]),
   list: ['m'],
+  digits: '5',
   high: '\u{1f512}',
 } satisfies { [name: string]: Attribute };
 
@@ -39,6 +40,8 @@ const cases: readonly (readonly [condition: Condition, ofHeld: boolean, ofAbsent
   [{ kind: 'less', name: 'text', value: 'n' }, true, false],
   [{ kind: 'less', name: 'text', value: 'm' }, false, false],
   [{ kind: 'less', name: 'flag', value: 'z' }, false, false],
+  [{ kind: 'less', name: 'flag', value: 2 }, false, false],
+  [{ kind: 'less', name: 'digits', value: 10 }, false, false],
   [{ kind: 'greater', name: 'number', value: 9 }, true, false],
   [{ kind: 'greater', name: 'number', value: 10 }, false, false],
   [{ kind: 'greater', name: 'number', value: '1' }, false, false],
