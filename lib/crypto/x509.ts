@@ -95,7 +95,7 @@ export async function issueNodeCertificate(
 ): Promise<Uint8Array> {
   assertFleet(options.fleet);
   if (!UUID.test(options.uuid)) throw new TypeError(`${JSON.stringify(options.uuid)} is not a lower-case UUID`);
-  const subjectPublicKey = await verifyCsr(options.csr);
+  const subjectPublicKey = verifyCsr(options.csr);
   const uri = `spiffe://${options.fleet}/node/${options.uuid}`;
   return issue(options, 'client', options.uuid, [{ type: 'url', value: uri }], subjectPublicKey);
 }
