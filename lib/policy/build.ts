@@ -3,12 +3,11 @@
  * give the same bytes on every machine, so two operators can each build and sign what the other reads.
  */
 import { sha256Hex } from '../crypto/digest.ts';
-import { formatCrateSource } from './build-crate.ts';
+import { assembleContent } from './assemble.ts';
 import { checkPolicy, hasErrors } from './check.ts';
 import type { PolicyDirectory } from './directory.ts';
 import { PolicyError } from './errors.ts';
-import { formatManifest, type Manifest, type ManifestCrate, parseManifest } from './model.ts';
-import { maxManifestBytes } from './names.ts';
+import { formatManifest, type Manifest, parseManifest } from './model.ts';
 
 export type BuildInput = {
   readonly directory: PolicyDirectory;
@@ -39,21 +38,7 @@ export function buildRelease(input: BuildInput): BuiltRelease {
     const hint = 'Run "holdfast policy check" and fix what it shows.';
     throw new PolicyError('invalid_policy', `the policy has ${count} error(s)`, { problems, hint });
   }
-  const bindings = directory.holdfast.bindings.map(({ match, crates }) => ({
-    match,
-    crates: crates.map((c) => c.name),
-  }));
-  const bound = new Set(bindings.flatMap((binding) => binding.crates));
-  const blobs = new Map<string, Uint8Array>();
-  const crates: ManifestCrate[] = [];
-  for (const source of directory.crates) {
-    if (!bound.has(source.name)) continue;
-    const bytes = formatCrateSource(source);
-    const sha256 = sha256Hex(bytes);
-    blobs.set(sha256, bytes);
-    for (const [digest, content] of source.contents) blobs.set(digest, content);
-    crates.push({ name: source.name, sha256, blobs: [...source.contents.keys()].sort() });
-  }
+  const { bindings, crates, blobs } = assembleContent(directory);
   const manifest = formatChecked({ fleet, number, previous, created, expires, bindings, crates });
   return { manifest, digest: sha256Hex(manifest), blobs };
 }
@@ -70,12 +55,6 @@ export function buildRollback(input: Omit<BuildInput, 'directory'> & { readonly 
 /** What nodes would refuse must not get as far as an operator's signature. */
 function formatChecked(manifest: Manifest): Uint8Array {
   const bytes = formatManifest(manifest);
-  if (bytes.length > maxManifestBytes) {
-    const hint = 'Join crates, or join bindings.';
-    throw new PolicyError('invalid_policy', `the manifest has ${bytes.length} bytes, limit ${maxManifestBytes}`, {
-      hint,
-    });
-  }
   parseManifest(bytes);
   return bytes;
 }

@@ -123,3 +123,21 @@ test('a problem is shown as a place that editors know, with severity, code and h
     'crates/nginx.yaml:1:1: error: unknown key "x" in a crate (unknown_key)\n  Known here: crate, resources.',
   );
 });
+
+test('a policy that makes too large a manifest is told before it is built', async (t) => {
+  const files = Array.from({ length: 1000 }, (_, i) => i);
+  const crates = ['a', 'b', 'c', 'd'].map((name) => {
+    const resources = files.map((i) => `  - file: {path: /${name}/${i}, content: "${name} ${i}"}\n`);
+    return [name, `resources:\n${resources.join('')}`];
+  });
+  const problems = await check(t, all('a', 'b', 'c', 'd'), Object.fromEntries(crates));
+  assert.deepEqual(shortly(problems), ['error holdfast.yaml:1:1 too_large']);
+  assert.deepEqual(await check(t, all('a', 'b', 'c'), Object.fromEntries(crates.slice(0, 3))), []);
+});
+
+test('a crate above its limit is told before it is built', async (t) => {
+  const long = 'x'.repeat(900_000);
+  // One YAML file is below 1 MiB; an alias makes more of it.
+  const text = `resources:\n  - note: {name: a, extra: &x ${long}}\n${[1, 2, 3, 4].map((i) => `  - note: {name: n${i}, extra: *x}\n`).join('')}`;
+  assert.deepEqual(shortly(await check(t, all('big'), { big: text })), ['error crates/big.yaml:1:1 too_large']);
+});

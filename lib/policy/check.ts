@@ -2,21 +2,26 @@
  * The check of a whole policy: everything that shows only when crates and bindings are seen together. Collects all
  * problems; needs no network, no node and no key.
  */
+import { utf8 } from '../crypto/encoding.ts';
+import { assembleContent } from './assemble.ts';
 import { covers, mayOverlap } from './bindings.ts';
-import { formatCrateSource } from './build-crate.ts';
 import type { CrateSource, SourceResource } from './crate-source.ts';
 import type { PolicyDirectory } from './directory.ts';
 import type { SourceBinding } from './holdfast-source.ts';
-import { maxCrateBytes, parseReference } from './names.ts';
+import { formatContent } from './model.ts';
+import { maxCrateBytes, maxManifestBytes, parseReference } from './names.ts';
 import { formatCycle, orderResources } from './order.ts';
 import { errorsInto, type Problem, type Report, sortProblems, warningsInto } from './problem.ts';
 import { claimOf } from './resource-types.ts';
 import { suggestionHint } from './suggest.ts';
 import { quote } from './yaml.ts';
 
+/** What a manifest holds besides bindings and crates: fleet, number, digest and times. */
+const maxEnvelopeBytes = 512;
+
 /** Every problem of the policy, by place. Without an error among them, `buildRelease` builds it. */
 export function checkPolicy(directory: PolicyDirectory): readonly Problem[] {
-  const problems = [...directory.problems];
+  const problems: Problem[] = [...directory.problems];
   const report = errorsInto(problems);
   const warn = warningsInto(problems);
   checkBindings(directory, report, warn);
@@ -24,7 +29,7 @@ export function checkPolicy(directory: PolicyDirectory): readonly Problem[] {
   checkOverlaps(directory, report, warn);
   checkReferences(directory, report);
   checkCycles(directory, report);
-  checkSizes(directory, report);
+  if (!hasErrors(problems)) checkSizes(directory, report);
   return sortProblems(problems);
 }
 
@@ -153,11 +158,18 @@ function checkCycles({ crates }: PolicyDirectory, report: Report): void {
   }
 }
 
-function checkSizes({ crates }: PolicyDirectory, report: Report): void {
-  for (const crate of crates) {
-    if (orderResources(crate.resources).ok === false) continue;
-    const size = formatCrateSource(crate).length;
-    if (size <= maxCrateBytes) continue;
-    report('too_large', crate.place, `crate "${crate.name}" has ${size} bytes, limit ${maxCrateBytes}`, 'Split it.');
+/** Only for a policy that can be assembled, which one with a circle can't. */
+function checkSizes(directory: PolicyDirectory, report: Report): void {
+  const { bindings, crates, blobs } = assembleContent(directory);
+  for (const { name, sha256 } of crates) {
+    const size = blobs.get(sha256)?.length ?? 0;
+    const place = directory.crates.find((crate) => crate.name === name)?.place;
+    if (size <= maxCrateBytes || place === undefined) continue;
+    report('too_large', place, `crate "${name}" has ${size} bytes, limit ${maxCrateBytes}`, 'Split it.');
   }
+  const size = utf8(formatContent({ bindings, crates })).length + maxEnvelopeBytes;
+  if (size <= maxManifestBytes) return;
+  const message = `a manifest of these bindings, crates and files has ${size} bytes, limit ${maxManifestBytes}`;
+  const hint = 'Each file of other content takes 67 bytes: leave out crates and files that no node needs.';
+  report('too_large', { file: 'holdfast.yaml', line: 1, column: 1 }, message, hint);
 }

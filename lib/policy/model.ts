@@ -170,7 +170,7 @@ export function formatCrate(crate: Crate): Uint8Array {
 }
 
 /** What decides what nodes do: equal for two releases exactly when they differ in number, times and chain alone. */
-export function formatContent(manifest: Manifest): string {
+export function formatContent(manifest: Pick<Manifest, 'bindings' | 'crates'>): string {
   return canonicalize({ bindings: manifest.bindings.map(jsonBinding), crates: manifest.crates });
 }
 

@@ -1,0 +1,50 @@
+/** What a policy directory becomes: the bindings, crates and blobs of a release, before it has a number and a time. */
+
+import { sha256Hex } from '../crypto/digest.ts';
+import type { CrateSource } from './crate-source.ts';
+import type { PolicyDirectory } from './directory.ts';
+import { type Binding, type CrateResource, formatCrate, type ManifestCrate } from './model.ts';
+import { sortResources } from './order.ts';
+
+export type Assembled = {
+  readonly bindings: readonly Binding[];
+  /** The bound ones, sorted by name. */
+  readonly crates: readonly ManifestCrate[];
+  /** Every crate and every content, by digest. */
+  readonly blobs: ReadonlyMap<string, Uint8Array>;
+};
+
+/** Throws `PolicyError` `cycle`; a policy without errors has none. */
+export function assembleContent(directory: PolicyDirectory): Assembled {
+  const bindings = directory.holdfast.bindings.map(({ match, crates }) => ({
+    match,
+    crates: crates.map(({ name }) => name),
+  }));
+  const bound = new Set(bindings.flatMap((binding) => binding.crates));
+  const blobs = new Map<string, Uint8Array>();
+  const crates: ManifestCrate[] = [];
+  for (const source of directory.crates) {
+    if (!bound.has(source.name)) continue;
+    const bytes = formatCrateSource(source);
+    const sha256 = sha256Hex(bytes);
+    blobs.set(sha256, bytes);
+    for (const [digest, content] of source.contents) blobs.set(digest, content);
+    crates.push({ name: source.name, sha256, blobs: [...source.contents.keys()].sort() });
+  }
+  return { bindings, crates, blobs };
+}
+
+/** The canonical bytes: resources in the order of their work, without anything of where they were written. */
+function formatCrateSource(source: CrateSource): Uint8Array {
+  const resources = sortResources(source.resources).map(
+    ({ type, id, desired, requires, notify, before }): CrateResource => ({
+      type,
+      id,
+      desired,
+      ...(requires === undefined ? {} : { requires }),
+      ...(notify === undefined ? {} : { notify }),
+      ...(before === undefined ? {} : { before }),
+    }),
+  );
+  return formatCrate({ crate: source.name, resources });
+}
