@@ -28,23 +28,29 @@ export type Verdicts = {
 
 export type Question = 'integrity' | 'completeness' | 'freshness' | 'anchoring' | 'witnessing';
 
-/** Collects what is found wrong; for each question the finding with the lowest index counts. */
+/** Collects what is found wrong; for each question the earliest and most exact one counts. */
 export type Findings = {
-  add(question: Question, reason: string, index?: number): void;
+  /** Entry `index` is bad, or one of the `count` entries from there. */
+  add(question: Question, reason: string, index?: number, count?: number): void;
   /** The verdict: what was found, or else what the check would say without findings. */
   verdict(question: Question, otherwise: Verdict): Verdict;
   has(question: Question): boolean;
 };
 
 export function createFindings(): Findings {
-  const first = new Map<Question, Verdict>();
+  const first = new Map<Question, { readonly verdict: Verdict; readonly from: number; readonly to: number }>();
   return {
-    add(question, reason, index) {
+    add(question, reason, index, count = 1) {
+      const from = index ?? Number.POSITIVE_INFINITY;
+      const to = from + count;
       const held = first.get(question);
-      const isEarlier = held === undefined || (index !== undefined && index < (held.index ?? Number.POSITIVE_INFINITY));
-      if (isEarlier) first.set(question, { verdict: 'fail', reason, ...(index !== undefined && { index }) });
+      // One that lies within a wider one says more; else the earlier one does.
+      const isBetter = held === undefined || to <= held.from || (from < held.to && count < held.to - held.from);
+      if (!isBetter) return;
+      const verdict: Verdict = { verdict: 'fail', reason, ...(index !== undefined && { index }) };
+      first.set(question, { verdict, from, to });
     },
-    verdict: (question, otherwise) => first.get(question) ?? otherwise,
+    verdict: (question, otherwise) => first.get(question)?.verdict ?? otherwise,
     has: (question) => first.has(question),
   };
 }

@@ -55,12 +55,12 @@ export async function compareTiles(
     // C2SP tlog-tiles: a partial tile may be gone once the full one is there.
     const found = exact ?? (await source.read(tilePath({ ...ref, width: tileWidth })))?.subarray(0, bytes.length);
     if (found === undefined) {
-      findings.add('integrity', `${path} is missing`, first);
+      findings.add('integrity', `${path} is missing`, first, ref.width * span);
     } else if (!equalBytes(found, bytes)) {
       const position = firstDifference(found, bytes);
       const at = first + position * span;
       const of = span === 1 ? `entry ${at}` : `one of entries ${at} to ${at + span - 1}`;
-      findings.add('integrity', `${path} does not have the hash of ${of}`, at);
+      findings.add('integrity', `${path} does not have the hash of ${of}`, at, span);
     }
   }
 }
