@@ -88,7 +88,7 @@ export async function* allItems<T>(
 ): AsyncGenerator<T> {
   let cursor: string | undefined;
   do {
-    const page = await client.get<{ items: readonly T[]; next?: string }>(path, { ...query, cursor, limit: 500 });
+    const page = await client.get<{ items: readonly T[]; next?: string }>(path, { ...query, cursor });
     yield* page.items;
     cursor = page.next;
   } while (cursor !== undefined);

@@ -8,8 +8,6 @@ export const exitCodes = {
   refused: 3,
   unreachable: 4,
   verification: 5,
-  /** 128 + SIGINT, as a shell says it. */
-  interrupted: 130,
 } as const;
 
 export type ExitName = Exclude<keyof typeof exitCodes, 'ok'>;

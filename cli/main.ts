@@ -1,9 +1,6 @@
 /** The entry of the command `holdfast`: the process's streams, signals and environment, and nothing else. */
 import { runCli } from './program.ts';
 
-const stop = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort(signal));
-
 // A reader that went away (`| head`) is no failure of ours.
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -17,5 +14,9 @@ process.exitCode = await runCli(process.argv.slice(2), {
   width: process.stdout.isTTY ? process.stdout.columns : undefined,
   interactive: process.stderr.isTTY === true,
   environment: { HOLDFAST_STATE: process.env['HOLDFAST_STATE'] },
-  signal: stop.signal,
+  // A terminal sends its signal to the whole group, and a launcher may send it again: only the first one counts.
+  stopped: () =>
+    new Promise((resolve) => {
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
+    }),
 });

@@ -1,11 +1,10 @@
 /** Text from outside, made safe for a terminal: it can't move the cursor, colour, ring, or turn the reading direction. */
 
 /**
- * Controls (C0, DEL, C1), line and paragraph separators, and what is invisible or reorders text: zero-width
- * characters, bidirectional embeddings and isolates (Unicode 16, UAX #9 §2), variation and tag characters.
+ * Unicode's general categories (Unicode 16, section 4.5): controls, format characters (bidirectional overrides,
+ * zero-width and tag characters), line and paragraph separators, lone surrogates.
  */
-const unsafe =
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\u{e0000}-\u{e0fff}]|\p{Surrogate}/gu;
+const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 /** Everything that could act on a terminal or deceive a reader, shown as an escape. */
 export function printable(text: string): string {

@@ -21,7 +21,7 @@ Examples:
   holdfast audit export ./evidence && holdfast audit verify ./evidence
 
 Data goes to standard output, messages to standard error.
-Exit codes: 0 done, 1 failure, 2 wrong usage, 3 refused, 4 server not reachable, 5 verification failed, 130 interrupted.
+Exit codes: 0 done, 1 failure, 2 wrong usage, 3 refused, 4 server not reachable, 5 verification failed.
 `;
 
 export function buildProgram(terminal: Terminal): Command {
@@ -66,7 +66,7 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
     return exitCodes.ok;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
-    const failure = toCliError(error, terminal.signal);
+    const failure = toCliError(error);
     terminal.err(formatError(failure));
     return exitCodes[failure.exit];
   }

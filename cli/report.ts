@@ -12,8 +12,7 @@ import { CliError, type ExitName } from './errors.ts';
 import { printable } from './printable.ts';
 
 /** Makes one error of whatever was thrown. */
-export function toCliError(error: unknown, signal: AbortSignal): CliError {
-  if (signal.aborted) return new CliError('interrupted', 'interrupted', { cause: error });
+export function toCliError(error: unknown): CliError {
   if (error instanceof CliError) return error;
   if (error instanceof CommanderError) return usage(error);
   if (error instanceof PolicyError) return fromPolicy(error);

@@ -1,4 +1,4 @@
-/** What a command may touch of the outside: its streams, the working directory and the environment, as one value. */
+/** What a command may touch of the outside: its streams, the environment and its end, as one value. */
 
 export type Terminal = {
   /** Data: what a script reads. */
@@ -10,6 +10,6 @@ export type Terminal = {
   /** Whether messages go to a person, so that progress may be shown. */
   readonly interactive: boolean;
   readonly environment: { readonly HOLDFAST_STATE?: string | undefined };
-  /** Aborted by SIGINT or SIGTERM. */
-  readonly signal: AbortSignal;
+  /** Resolves when the process is told to stop. Until it is called, such a signal just ends the process. */
+  stopped(): Promise<void>;
 };

@@ -6,7 +6,11 @@ const shells = ['bash', 'zsh', 'fish'] as const;
 type Shell = (typeof shells)[number];
 
 /** What can follow after these words. */
-type Level = { readonly words: readonly string[]; readonly commands: readonly Word[]; readonly options: readonly Word[] };
+type Level = {
+  readonly words: readonly string[];
+  readonly commands: readonly Word[];
+  readonly options: readonly Word[];
+};
 type Word = { readonly text: string; readonly about: string };
 
 export function completionCommand(terminal: Terminal): Command {
@@ -15,7 +19,7 @@ export function completionCommand(terminal: Terminal): Command {
     .addArgument(new Argument('<shell>', 'which shell').choices(shells))
     .addHelpText(
       'after',
-      '\nExamples:\n  source <(holdfast completion bash)\n  holdfast completion zsh > "${fpath[1]}/_holdfast"\n' +
+      '\nExamples:\n  source <(holdfast completion bash)\n  holdfast completion zsh > "$fpath[1]/_holdfast"\n' +
         '  holdfast completion fish > ~/.config/fish/completions/holdfast.fish\n',
     )
     .action((shell: Shell, _options: object, command: Command) => {
@@ -65,7 +69,8 @@ function fish(name: string, levels: readonly Level[], takesValue: ReadonlySet<st
   const lines: string[] = [];
   for (const { words, commands, options } of levels) {
     const seen = words.map((word) => `__fish_seen_subcommand_from ${word}`);
-    const inner = commands.length === 0 ? [] : [`not __fish_seen_subcommand_from ${commands.map((c) => c.text).join(' ')}`];
+    const inner =
+      commands.length === 0 ? [] : [`not __fish_seen_subcommand_from ${commands.map((c) => c.text).join(' ')}`];
     const condition = [...seen, ...inner].join('; and ') || 'true';
     for (const { text, about } of commands)
       lines.push(`complete -c ${name} -f -n ${quote(condition)} -a ${text} -d ${quote(about)}`);
@@ -103,7 +108,9 @@ function optionsOf(command: Command): Word[] {
 }
 
 function valueOptions(command: Command): ReadonlySet<string> {
-  const own = command.options.flatMap((option) => (option.long && (option.required || option.optional) ? [option.long] : []));
+  const own = command.options.flatMap((option) =>
+    option.long && (option.required || option.optional) ? [option.long] : [],
+  );
   return new Set([...own, ...command.commands.flatMap((child) => [...valueOptions(child)])]);
 }
 

@@ -26,7 +26,7 @@ function listCommand(terminal: Terminal): Command {
     .addHelpText('after', '\nExamples:\n  holdfast node list\n  holdfast node list --filter quarantined --json\n')
     .action(async (options: { filter?: string }, command: Command) => {
       const nodes = await withClient(command, (client) =>
-        Array.fromAsync(allItems<NodeView>(client, '/v1/nodes', { state: options.filter })),
+        Array.fromAsync(allItems<NodeView>(client, '/v1/nodes', { state: options.filter, limit: 500 })),
       );
       print(terminal, command, nodes, () =>
         nodes.length === 0 && terminal.interactive
@@ -79,7 +79,7 @@ function showCommand(terminal: Terminal): Command {
         ...formatTable(
           [
             { title: 'run', cell: (row: RunView) => row.started, whole: true },
-            { title: 'release', cell: (row) => row.release.number },
+            { title: 'release', cell: (row) => row.release?.number },
             { title: 'result', cell: (row) => row.error ?? formatCounts(row.counts) },
           ],
           runs.items,

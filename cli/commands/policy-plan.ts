@@ -25,7 +25,7 @@ export function planCommand(terminal: Terminal): Command {
         const [built, current, nodes] = await Promise.all([
           buildNext(client, own, directory),
           getCurrent(client),
-          Array.fromAsync(allItems<NodeView>(client, '/v1/nodes')),
+          Array.fromAsync(allItems<NodeView>(client, '/v1/nodes', { limit: 500 })),
         ]);
         const blob = async (digest: string) => built.blobs.get(digest);
         const next = await contentOf(parseManifest(built.manifest), blob);

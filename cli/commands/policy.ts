@@ -34,7 +34,8 @@ function checkCommand(terminal: Terminal): Command {
     .action(async (directory: string, _options: object, command: Command) => {
       const problems = checkPolicy(await loadPolicy(directory));
       print(terminal, command, problems, () => problems.map(formatProblem));
-      if (hasErrors(problems)) throw new CliError('failure', summaryOf(problems), { hint: 'fix them, then check again' });
+      if (hasErrors(problems))
+        throw new CliError('failure', summaryOf(problems), { hint: 'fix them, then check again' });
       if (!globalsOf(command).json) terminal.err(`no errors in ${directory}\n`);
     });
 }
@@ -102,7 +103,9 @@ function historyCommand(terminal: Terminal): Command {
     .description('list the releases, newest first')
     .addHelpText('after', '\nExample:\n  holdfast policy history\n')
     .action(async (_options: object, command: Command) => {
-      const lines = await withClient(command, (client) => Array.fromAsync(allItems<ReleaseLine>(client, '/v1/releases')));
+      const lines = await withClient(command, (client) =>
+        Array.fromAsync(allItems<ReleaseLine>(client, '/v1/releases', { limit: 500 })),
+      );
       print(terminal, command, lines, () =>
         formatTable(
           [

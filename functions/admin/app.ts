@@ -116,4 +116,3 @@ function onceEach(parameters: URLSearchParams): Record<string, string> {
   }
   return { ...result };
 }
-

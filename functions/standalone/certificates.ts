@@ -19,7 +19,12 @@ const ownNames = ['localhost', '127.0.0.1', '::1'] as const;
 /** A new key and a certificate over it, for `role`, from now on. */
 export async function issueServerTls(
   role: 'gateway' | 'identity',
-  deps: { readonly fleet: Fleet; readonly signer: Signer; readonly names: readonly string[]; readonly now: () => number },
+  deps: {
+    readonly fleet: Fleet;
+    readonly signer: Signer;
+    readonly names: readonly string[];
+    readonly now: () => number;
+  },
 ): Promise<ServerTls> {
   const { fleet, signer, now } = deps;
   const names = [...new Set([...ownNames, ...deps.names])];

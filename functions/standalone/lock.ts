@@ -18,10 +18,14 @@ export function takeLock(path: string): () => void {
         hint: 'name a state directory on a local disk that this account may write to',
         cause: error,
       });
-    throw new StandaloneError('locked', `another server runs on this state directory (${JSON.stringify(path)} is held)`, {
-      hint: 'stop it first, or name another directory with --state',
-      cause: error,
-    });
+    throw new StandaloneError(
+      'locked',
+      `another server runs on this state directory (${JSON.stringify(path)} is held)`,
+      {
+        hint: 'stop it first, or name another directory with --state',
+        cause: error,
+      },
+    );
   }
   return () => database.close();
 }

@@ -54,9 +54,13 @@ async function requireOwn(root: string): Promise<void> {
   const self = process.getuid?.();
   if (self === undefined) return;
   if (stats.uid !== self)
-    throw new StandaloneError('state_unusable', `${JSON.stringify(root)} belongs to user ${stats.uid}, not to ${self}`, {
-      hint: 'run the server as the owner, or name another state directory',
-    });
+    throw new StandaloneError(
+      'state_unusable',
+      `${JSON.stringify(root)} belongs to user ${stats.uid}, not to ${self}`,
+      {
+        hint: 'run the server as the owner, or name another state directory',
+      },
+    );
   // A directory that somebody made with an ordinary umask and that holds nothing of ours yet is simply closed.
   if ((stats.mode & 0o077) !== 0) await chmod(root, 0o700);
 }

@@ -73,7 +73,9 @@ export function nodeRoutes(deps: NodeRouteDeps): Route[] {
       method: 'GET',
       path: '/v1/nodes',
       permission: 'fleet.read',
-      schema: { query: z.strictObject({ ...pageQuery, state: z.enum(['active', 'quarantined', 'revoked']).optional() }) },
+      schema: {
+        query: z.strictObject({ ...pageQuery, state: z.enum(['active', 'quarantined', 'revoked']).optional() }),
+      },
       handler: ({ query }) => pageOfNodes(deps.store, query),
     }),
     route({

@@ -1,0 +1,153 @@
+/** The routes of the audit log: entries, and the published files that an export consists of. Each read leaves an entry of its own. */
+import { z } from 'zod';
+import type { Principal } from '../../../lib/access/principal.ts';
+import type { Entry } from '../../../lib/audit/entry.ts';
+import { type ListedEntry, listEntries } from '../../../lib/audit/list.ts';
+import type { AuditLog } from '../../../lib/audit/port.ts';
+import type { LogSource } from '../../../lib/audit/publication.ts';
+import { tileWidth } from '../../../lib/audit/tiles.ts';
+import type { FleetDescriptor } from '../../../lib/identity/descriptor.ts';
+import type { Store } from '../../../lib/store/port.ts';
+import { Problem } from '../problem.ts';
+import { type Route, route } from '../route.ts';
+import { type PageOf, pageQuery } from './page.ts';
+import { readPublished } from './published.ts';
+
+type AuditRouteDeps = {
+  readonly store: Store;
+  readonly audit: AuditLog;
+  readonly publication: LogSource;
+  readonly descriptor: FleetDescriptor;
+};
+
+/** The newest checkpoint: a signed note (C2SP tlog-checkpoint), and the size that it is for. */
+export type CheckpointView = { readonly size: number; readonly note: string };
+
+/** An entry as the API shows it: where it stands, what it says, and the hashes by which both can be checked. */
+export type EntryView = {
+  readonly index: number;
+  /** Hex SHA-256 of the entry's bytes, and hex C(index). */
+  readonly body: string;
+  readonly chain: string;
+  readonly entry: Entry;
+};
+
+const entriesQuery = z.strictObject({
+  ...pageQuery,
+  /** An index. */
+  cursor: z
+    .string()
+    .regex(/^(0|[1-9][0-9]{0,15})$/, 'not one that this list gave')
+    .transform(Number)
+    .optional(),
+  order: z.enum(['newest', 'oldest']).default('newest'),
+  type: z.string().max(64).optional(),
+  actor: z.string().max(253).optional(),
+  /** `kind` or `kind/id`. */
+  object: z.string().max(300).optional(),
+});
+
+/** C2SP tlog-tiles: `tile/<L>/<N>[.p/<W>]` and `tile/entries/<N>[.p/<W>]`, N in groups of three digits. */
+const tilePattern = /^tile\/(entries|[0-9]|[1-5][0-9]|6[0-3])\/((?:x[0-9]{3}\/)*[0-9]{3})(?:\.p\/([1-9][0-9]{0,2}))?$/;
+
+export function auditRoutes(deps: AuditRouteDeps): Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/audit/entries',
+      permission: 'audit.read',
+      schema: { query: entriesQuery },
+      handler: ({ principal, query }) => pageOfEntries(deps, principal, query),
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/audit/checkpoint',
+      permission: 'audit.read',
+      handler: (): Promise<CheckpointView> => readPublished(deps),
+    }),
+    // A POST, because it leaves an entry: the export of the whole log up to the checkpoint that it answers with.
+    route({
+      method: 'POST',
+      path: '/v1/audit/export',
+      permission: 'audit.read',
+      schema: { body: z.strictObject({}) },
+      handler: async ({ principal }): Promise<CheckpointView> => {
+        const published = await readPublished(deps);
+        if (published.size === 0) throw new Problem('not-found', 'nothing is published yet; try again in a second');
+        await deps.audit.append({
+          type: 'audit.export',
+          actor: principal,
+          object: { kind: 'log', id: deps.descriptor.log.origin },
+          outcome: 'success',
+          detail: { size: published.size },
+        });
+        return published;
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/audit/:path{tile/.+}',
+      permission: 'audit.read',
+      schema: { params: z.strictObject({ path: z.string().max(100).regex(tilePattern, 'not the path of a tile') }) },
+      handler: async ({ principal, params }) => {
+        const bytes = await deps.publication.read(params.path);
+        if (bytes === undefined) throw new Problem('not-found', `${params.path} is not published`);
+        const bundle = bundleOf(params.path);
+        if (bundle !== undefined) await recordRead(deps, principal, bundle.from, bundle.count);
+        return new Response(new Uint8Array(bytes), { headers: { 'content-type': 'application/octet-stream' } });
+      },
+    }),
+  ];
+}
+
+async function pageOfEntries(
+  deps: AuditRouteDeps,
+  principal: Principal,
+  { order, limit, cursor, type, actor, object }: z.output<typeof entriesQuery>,
+): Promise<PageOf<EntryView>> {
+  const { origin } = deps.descriptor.log;
+  const { entries, next } = await listEntries(
+    { store: deps.store, origin },
+    {
+      order,
+      limit,
+      ...(cursor === undefined ? {} : { from: cursor }),
+      ...(type === undefined ? {} : { type }),
+      ...(actor === undefined ? {} : { actor }),
+      ...(object === undefined ? {} : { object: parseObject(object) }),
+    },
+  );
+  const lowest = entries.reduce((least, { index }) => Math.min(least, index), Number.MAX_SAFE_INTEGER);
+  await recordRead(deps, principal, entries.length === 0 ? 0 : lowest, entries.length);
+  return { items: entries.map(entryView), ...(next === undefined ? {} : { next: String(next) }) };
+}
+
+function entryView({ index, body, chain, entry }: ListedEntry): EntryView {
+  return { index, body, chain, entry };
+}
+
+function parseObject(text: string): { readonly kind: string; readonly id?: string } {
+  const at = text.indexOf('/');
+  return at < 0 ? { kind: text } : { kind: text.slice(0, at), id: text.slice(at + 1) };
+}
+
+/** Which entries a bundle holds; tiles of hashes hold none. */
+function bundleOf(path: string): { readonly from: number; readonly count: number } | undefined {
+  const [, level, index = '', width] = tilePattern.exec(path) ?? [];
+  if (level !== 'entries') return undefined;
+  return {
+    from: Number(index.replaceAll(/[x/]/g, '')) * tileWidth,
+    count: width === undefined ? tileWidth : Number(width),
+  };
+}
+
+/** Before anything is shown: what can't be recorded is not read. */
+async function recordRead(deps: AuditRouteDeps, actor: Principal, from: number, count: number): Promise<void> {
+  await deps.audit.append({
+    type: 'audit.read',
+    actor,
+    object: { kind: 'log', id: deps.descriptor.log.origin },
+    outcome: 'success',
+    detail: { from, count },
+  });
+}
