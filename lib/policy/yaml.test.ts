@@ -49,6 +49,7 @@ for (const [what, text, line, pattern] of [
   ['a duplicate key in a flow map', 'x: {a: 1, a: 2}', 1, /duplicate key/],
   ['a tag', 'a: 1\nb: !!js/function "x"\n', 2, /tag/],
   ['a local tag', '- !secret x', 1, /tag/],
+  ['a tag after text that looks like a token of the lexer', '\u001f: !x y', 1, /tag/],
   ['a directive', '%YAML 1.1\n---\na: 1\n', 1, /directives/],
   ['two documents', 'a: 1\n---\nb: 2\n', 2, /document/i],
   ['a key that is a number', '1: x', 1, /not text/],

@@ -85,6 +85,9 @@ function decode(bytes: Uint8Array, file: string): string {
   }
 }
 
+/** Tokens that the lexer adds; they stand for no source text. After `text` comes text, whatever it looks like. */
+const markers = { text: '\u001f', document: '\u0002', flowError: '\u0018' } as const;
+
 /**
  * One pass over the tokens, before anything recursive or quadratic sees the text: brackets and `- - -` can nest a
  * level per byte. It also finds tags and directives, which the composed document shows less reliably.
@@ -97,11 +100,11 @@ function screenTokens(text: string, file: string): void {
   let isText = false;
   for (const token of new Lexer().lex(text)) {
     const place = { file, line, column };
-    if (token === '\u001f') {
+    if (!isText && token === markers.text) {
       isText = true;
       continue;
     }
-    if (token === '\u0002' || token === '\u0018') continue;
+    if (!isText && (token === markers.document || token === markers.flowError)) continue;
     if (!isText) {
       if (token.startsWith('!')) {
         throw refusal(place, `tag ${quote(token)}: policy takes no YAML tags`, 'Write the plain value.');
