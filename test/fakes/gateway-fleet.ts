@@ -74,6 +74,8 @@ export type FleetOptions = {
   readonly audit?: GatewayDeps['audit'];
   readonly limits?: Partial<GatewayLimits>;
   readonly now?: () => number;
+  /** The directory's clock, where it is not the gateway's. */
+  readonly directoryNow?: () => number;
   readonly instrument?: GatewayDeps['instrument'];
 };
 
@@ -177,7 +179,7 @@ export async function createGatewayFleet(options: FleetOptions = {}): Promise<Ga
   };
 
   async function gatewayOn() {
-    const directory = await openNodeDirectory({ store, now, logger: silentLogger });
+    const directory = await openNodeDirectory({ store, now: options.directoryNow ?? now, logger: silentLogger });
     const gateway = await startGateway(
       {
         store,
