@@ -5,18 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
-import {
-  type FileHandle,
-  lstat,
-  mkdir,
-  open,
-  readdir,
-  readlink,
-  rename,
-  rmdir,
-  symlink,
-  unlink,
-} from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, readlink, rename, symlink, unlink } from 'node:fs/promises';
 import { change, type FileDeps, hostError, newTemporaryName } from './changes.ts';
 import { inParent, type OpenedDirectory, quote } from './directories.ts';
 import { systemCode } from './errors.ts';
