@@ -25,30 +25,42 @@ export const ED25519_SPKI_PREFIX: Uint8Array = Buffer.from('302a300506032b657003
 /** libsodium through sodium-native, or undefined on a platform for which that package has no binary. */
 export const sodiumBackend: Ed25519Backend | undefined = loadSodium();
 
-/** OpenSSL through Node. Older releases accept small-order keys, and what it accepts may change: hence our own checks first. */
-export const nodeBackend: Ed25519Backend = {
-  name: 'node:crypto',
-  verify(publicKey, message, signature) {
-    const r = signature.subarray(0, 32);
-    if (!isCanonicalScalar(signature.subarray(32))) return false;
-    if (!isCanonicalPoint(publicKey) || isSmallOrderPoint(publicKey)) return false;
-    if (!isCanonicalPoint(r) || isSmallOrderPoint(r)) return false;
-    try {
-      const der = Buffer.concat([ED25519_SPKI_PREFIX, publicKey]);
-      return verify(null, message, createPublicKey({ key: der, format: 'der', type: 'spki' }), signature);
-    } catch {
-      return false; // not a point of the curve
-    }
-  },
-  isPrimeOrderPoint(encoded) {
-    if (!isCanonicalPoint(encoded) || isSmallOrderPoint(encoded)) return false;
-    try {
-      return Point.fromBytes(encoded).isTorsionFree();
-    } catch {
-      return false; // not a point of the curve
-    }
-  },
-};
+/** OpenSSL through Node, behind our own checks. */
+export const nodeBackend: Ed25519Backend = createNodeBackend(verifyWithOpenSsl);
+
+/**
+ * Our own strict checks before a verifier that may have none: older OpenSSL accepts small-order keys, and what a later
+ * one accepts may change. `verifyRaw` is given apart so that tests can show that the checks do not lean on it.
+ */
+export function createNodeBackend(verifyRaw: Ed25519Backend['verify']): Ed25519Backend {
+  return {
+    name: 'node:crypto',
+    verify(publicKey, message, signature) {
+      const r = signature.subarray(0, 32);
+      if (!isCanonicalScalar(signature.subarray(32))) return false;
+      if (!isCanonicalPoint(publicKey) || isSmallOrderPoint(publicKey)) return false;
+      if (!isCanonicalPoint(r) || isSmallOrderPoint(r)) return false;
+      return verifyRaw(publicKey, message, signature);
+    },
+    isPrimeOrderPoint(encoded) {
+      if (!isCanonicalPoint(encoded) || isSmallOrderPoint(encoded)) return false;
+      try {
+        return Point.fromBytes(encoded).isTorsionFree();
+      } catch {
+        return false; // not a point of the curve
+      }
+    },
+  };
+}
+
+function verifyWithOpenSsl(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  try {
+    const der = Buffer.concat([ED25519_SPKI_PREFIX, publicKey]);
+    return verify(null, message, createPublicKey({ key: der, format: 'der', type: 'spki' }), signature);
+  } catch {
+    return false; // not a point of the curve
+  }
+}
 
 function loadSodium(): Ed25519Backend | undefined {
   let sodium: Sodium;

@@ -15,7 +15,7 @@ import {
   signEd25519,
   verifyEd25519,
 } from './ed25519.ts';
-import { type Ed25519Backend, nodeBackend, sodiumBackend } from './ed25519-backends.ts';
+import { createNodeBackend, type Ed25519Backend, nodeBackend, sodiumBackend } from './ed25519-backends.ts';
 import { concatBytes, fromHex, toHex, utf8 } from './encoding.ts';
 import { CryptoError } from './errors.ts';
 import { generateP256 } from './x509.ts';
@@ -218,6 +218,46 @@ describe('Ed25519 edge cases: where implementations differ, we accept only what 
       assert.equal(verifyEd25519(publicKey, MESSAGE, malleable), false);
       assert.equal(nodeBackend.verify(publicKey, MESSAGE, malleable), false);
     }
+  });
+});
+
+describe('Ed25519 checks of our own, before a verifier that accepts everything', () => {
+  const lenient = createNodeBackend(() => true);
+  const good = generateEd25519().publicKey;
+  const rAndS = (r: Uint8Array, s: bigint) => concatBytes(r, scalarBytes(s));
+
+  it('S is accepted up to L − 1 and refused from L on', () => {
+    for (const s of [0n, 1n, L - 1n]) assert.ok(lenient.verify(good, MESSAGE, rAndS(good, s)), String(s));
+    for (const s of [L, L + 1n, 2n * L, 2n ** 253n, 2n ** 255n, 2n ** 256n - 1n]) {
+      assert.equal(lenient.verify(good, MESSAGE, rAndS(good, s)), false, String(s));
+    }
+  });
+
+  it('y-coordinates are accepted below p and refused from p on, with both signs', () => {
+    const p = Point.CURVE().p;
+    for (const sign of [0n, 2n ** 255n]) {
+      // p − 1 and 1 are small-order points, refused for that.
+      for (const y of [2n, p - 2n]) assert.ok(lenient.verify(scalarBytes(y + sign), MESSAGE, rAndS(good, 1n)));
+      for (const y of [p, p + 1n, p + 2n, p + 18n]) {
+        assert.equal(lenient.verify(scalarBytes(y + sign), MESSAGE, rAndS(good, 1n)), false, String(y));
+        assert.equal(lenient.verify(good, MESSAGE, rAndS(scalarBytes(y + sign), 1n)), false, String(y));
+      }
+    }
+  });
+
+  it('all 14 encodings of small-order points are refused, as key and as R', () => {
+    assert.equal(new Set(SMALL_ORDER_ENCODINGS.map(toHex)).size, 14);
+    for (const point of SMALL_ORDER_ENCODINGS) {
+      assert.equal(lenient.verify(point, MESSAGE, rAndS(good, 1n)), false, toHex(point));
+      assert.equal(lenient.verify(good, MESSAGE, rAndS(point, 1n)), false, toHex(point));
+    }
+    const canonical = new Set(torsionPoints().map((point) => point.toHex()));
+    assert.equal(canonical.size, 8);
+    for (const hex of canonical)
+      assert.ok(
+        SMALL_ORDER_ENCODINGS.some((point) => toHex(point) === hex),
+        hex,
+      );
   });
 });
 

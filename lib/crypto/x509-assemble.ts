@@ -16,7 +16,7 @@ import {
   SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509';
-import { toHex } from './encoding.ts';
+import { equalBytes, toHex } from './encoding.ts';
 import { CryptoError, parsing } from './errors.ts';
 
 /** The signer port's shape (`lib/keys`), as far as certificates need it. */
@@ -81,11 +81,16 @@ export async function assembleCertificate(
  */
 export function parseP256Spki(spki: Uint8Array): Buffer {
   const der = Buffer.from(spki);
-  if (der.length !== P256_SPKI_BYTES || !der.subarray(0, P256_SPKI_PREFIX.length).equals(P256_SPKI_PREFIX)) {
+  if (!isP256Spki(der)) {
     throw new CryptoError('unsupported', 'the public key is not an uncompressed ECDSA P-256 key');
   }
   parsing('point on P-256', () => createPublicKey({ key: der, format: 'der', type: 'spki' }));
   return der;
+}
+
+/** True for the form that is in the profile; says nothing about whether the point is on the curve. */
+export function isP256Spki(spki: Uint8Array): boolean {
+  return spki.length === P256_SPKI_BYTES && equalBytes(spki.subarray(0, P256_SPKI_PREFIX.length), P256_SPKI_PREFIX);
 }
 
 /** 16 random bytes that DER writes as a positive INTEGER of 16 bytes (RFC 5280 §4.1.2.2). */

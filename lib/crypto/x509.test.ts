@@ -6,7 +6,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509';
+import {
+  BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  Pkcs10CertificateRequestGenerator,
+  SubjectAlternativeNameExtension,
+  X509CertificateGenerator,
+} from '@peculiar/x509';
 import fc from 'fast-check';
 import { concatBytes, equalBytes, fromHex, toHex, utf8 } from './encoding.ts';
 import { CryptoError } from './errors.ts';
@@ -44,13 +51,14 @@ function signerOf(pair: { readonly privateKey: KeyObject; readonly publicKeySpki
   };
 }
 
-async function createAuthority(fleet = FLEET): Promise<Authority> {
-  const signer = signerOf(generateP256());
-  const der = await createAuthorityCertificate({ fleet, signer, notBefore: NOW, notAfter: NOW + 3650 * DAY });
+async function createAuthority(pair = generateP256()): Promise<Authority> {
+  const signer = signerOf(pair);
+  const der = await createAuthorityCertificate({ fleet: FLEET, signer, notBefore: NOW, notAfter: NOW + 3650 * DAY });
   return { signer, der };
 }
 
-const authority = await createAuthority();
+const authorityPair = generateP256();
+const authority = await createAuthority(authorityPair);
 const keyPair = generateP256();
 const csr = await createCsr(keyPair);
 const issueOptions = {
@@ -175,6 +183,40 @@ describe('what is no node certificate is refused', () => {
     for (const purpose of ['server', 'authority'] as const) {
       const der = await forged({ purpose });
       assertCode(() => parseNodeCertificate(der, trust), 'not_authentic');
+    }
+  });
+
+  it('signed by the authority, but a CA, for more or other purposes, or for another kind of key', async () => {
+    const signingKey = authorityPair.privateKey.toCryptoKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']);
+    const make = async (ca: boolean, usages: string[], publicKey: Uint8Array) => {
+      const certificate = await X509CertificateGenerator.create(
+        {
+          issuer: [{ CN: [template.issuer] }],
+          subject: [{ CN: [UUID] }],
+          notBefore: new Date(NOW),
+          notAfter: new Date(NOW + DAY),
+          publicKey: Buffer.from(publicKey),
+          signingKey,
+          signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
+          extensions: [
+            new BasicConstraintsExtension(ca, undefined, true),
+            ...(usages.length > 0 ? [new ExtendedKeyUsageExtension(usages)] : []),
+            new SubjectAlternativeNameExtension([{ type: 'url', value: URI }]),
+          ],
+        },
+        webcrypto as webcrypto.Crypto,
+      );
+      return new Uint8Array(certificate.rawData);
+    };
+    const { clientAuth, serverAuth } = ExtendedKeyUsage;
+    const spki = keyPair.publicKeySpki;
+    assert.equal(parseNodeCertificate(await make(false, [clientAuth], spki), trust).uuid, UUID);
+    const bad = [make(true, [clientAuth], spki), make(false, [], spki), make(false, [serverAuth], spki)];
+    bad.push(make(false, [clientAuth, serverAuth], spki), make(false, ['2.5.29.37.0'], spki));
+    for (const der of await Promise.all(bad)) assertCode(() => parseNodeCertificate(der, trust), 'not_authentic');
+    for (const { publicKey } of foreign) {
+      const der = await make(false, [clientAuth], publicKey);
+      assertCode(() => parseNodeCertificate(der, trust), 'unsupported');
     }
   });
 
@@ -361,6 +403,56 @@ describe('certificate requests', () => {
     await assert.rejects(issue(csr.subarray(0, -1)), hasCode('malformed'));
     await assert.rejects(issue(concatBytes(csr, Uint8Array.of(0))), hasCode('malformed'));
     await assert.rejects(issue(utf8(pemEncode('CERTIFICATE REQUEST', csr))), hasCode('malformed'));
+  });
+
+  it('with another structure are refused, however well they are signed', async () => {
+    const sequence = (...parts: Uint8Array[]) => {
+      const content = concatBytes(...parts);
+      assert.ok(content.length < 256);
+      const head = content.length < 128 ? [0x30, content.length] : [0x30, 0x81, content.length];
+      return concatBytes(Uint8Array.from(head), content);
+    };
+    const algorithm = fromHex('300a06082a8648ce3d040302');
+    const seal = (info: Uint8Array, named = algorithm) => {
+      const signature = sign('sha256', info, keyPair.privateKey);
+      return sequence(info, named, Uint8Array.of(3, signature.length + 1, 0), signature);
+    };
+    const [version, subject, attributes] = [fromHex('020100'), fromHex('3000'), fromHex('a000')];
+    const key = keyPair.publicKeySpki;
+    await issue(seal(sequence(version, subject, key, attributes)));
+    for (const [info, code] of [
+      [sequence(version, subject, key, attributes, fromHex('0500')), 'malformed'],
+      [sequence(version, subject, key), 'malformed'],
+      [sequence(version, subject, subject, key, attributes), 'malformed'],
+      [sequence(fromHex('020101'), subject, key, attributes), 'unsupported'],
+      [sequence(fromHex('02020000'), subject, key, attributes), 'unsupported'],
+      [sequence(version, fromHex('308100'), key, attributes), 'malformed'],
+      [sequence(version, fromHex('3080'), key, attributes), 'malformed'],
+    ] as const) {
+      await assert.rejects(issue(seal(info)), hasCode(code), toHex(info.subarray(0, 12)));
+    }
+    const good = sequence(version, subject, key, attributes);
+    for (const named of ['300a06082a8648ce3d040301', '300c06082a8648ce3d0403020500', '3000']) {
+      await assert.rejects(issue(seal(good, fromHex(named))), hasCode('unsupported'), named);
+    }
+  });
+
+  it('made by openssl are accepted, and what else they ask for is ignored', { skip: noOpenssl }, async () => {
+    const args = [
+      'req',
+      '-new',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+      '-nodes',
+      '-keyout',
+      '/dev/null',
+    ];
+    args.push('-subj', '/CN=root/O=evil', '-addext', 'subjectAltName=URI:spiffe://acme/gateway', '-outform', 'DER');
+    const der = await issue(spawnSync('openssl', args).stdout);
+    assert.equal(parseNodeCertificate(der, trust).uuid, UUID);
+    assert.equal(new X509Certificate(der).subject, `CN=${UUID}`);
   });
 
   it('any flipped bit, and arbitrary bytes: only CryptoError comes out', async () => {

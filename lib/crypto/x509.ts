@@ -4,9 +4,10 @@ import 'reflect-metadata';
 import { generateKeyPairSync, type KeyObject, webcrypto, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509';
+import { DER_CONTEXT_0, DER_INTEGER, DER_SEQUENCE, DerReader } from './der.ts';
 import { equalBytes, fromBase64, toBase64 } from './encoding.ts';
 import { CryptoError, parsing } from './errors.ts';
-import { assembleCertificate, type CertificateSigner, P256, parseP256Spki } from './x509-assemble.ts';
+import { assembleCertificate, type CertificateSigner, isP256Spki, P256, parseP256Spki } from './x509-assemble.ts';
 import { verifyCsr } from './x509-csr.ts';
 
 export type ServerRole = 'gateway' | 'identity';
@@ -60,6 +61,8 @@ const DNS_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 const MAX_CERTIFICATE_BYTES = 4096;
+/** By the array that holds the DER: callers keep one for as long as they trust it. */
+const authorities = new WeakMap<Uint8Array, { readonly certificate: X509Certificate; readonly publicKey: KeyObject }>();
 
 export function generateP256(): P256KeyPair {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -188,20 +191,18 @@ async function issue(
 /** What both kinds have in common. The cheap checks stand before the signature, and nothing is believed before all of them. */
 function parseIssued(der: Uint8Array, trust: Trust, usage: string): X509Certificate {
   if (der.length > MAX_CERTIFICATE_BYTES) throw new CryptoError('malformed', 'the certificate is too long');
-  const { certificate, authority } = parsing('certificate', () => ({
-    certificate: new X509Certificate(der),
-    authority: new X509Certificate(trust.authority),
-  }));
+  const certificate = parsing('certificate', () => new X509Certificate(der));
   // The parser also reads PEM and skips what follows the certificate; one certificate has one encoding here.
   if (!equalBytes(certificate.raw, der)) throw new CryptoError('malformed', 'not exactly one certificate in DER');
-  if (!certificate.checkIssued(authority) || !certificate.verify(authority.publicKey)) {
+  const authority = authorityOf(trust.authority);
+  if (!certificate.checkIssued(authority.certificate) || !certificate.verify(authority.publicKey)) {
     throw new CryptoError('not_authentic', "the certificate was not issued by this fleet's authority");
   }
   const usages = certificate.keyUsage ?? [];
   if (certificate.ca || usages.length !== 1 || usages[0] !== usage) {
     throw new CryptoError('not_authentic', 'the certificate is not for this purpose');
   }
-  if (certificate.publicKey.asymmetricKeyDetails?.namedCurve !== 'prime256v1') {
+  if (!isP256Spki(readSubjectPublicKey(certificate.raw))) {
     throw new CryptoError('unsupported', 'the certificate is not for an ECDSA P-256 key');
   }
   // Comparisons that a clock without a value (NaN) fails.
@@ -212,6 +213,27 @@ function parseIssued(der: Uint8Array, trust: Trust, usage: string): X509Certific
     throw new CryptoError('not_authentic', 'the certificate has expired');
   }
   return certificate;
+}
+
+/** Reading the authority anew would be a fifth of the work for each connection; it is ours and does not change. */
+function authorityOf(der: Uint8Array): { readonly certificate: X509Certificate; readonly publicKey: KeyObject } {
+  let held = authorities.get(der);
+  if (held === undefined) {
+    const certificate = parsing('certificate of the authority', () => new X509Certificate(der));
+    held = { certificate, publicKey: certificate.publicKey };
+    authorities.set(der, held);
+  }
+  return held;
+}
+
+/** SubjectPublicKeyInfo of a certificate (RFC 5280 §4.1). Asking node:crypto for its curve costs as much as a signature. */
+function readSubjectPublicKey(der: Uint8Array): Uint8Array {
+  const certificate = new DerReader(der, 'certificate').read(DER_SEQUENCE).content;
+  const tbs = new DerReader(new DerReader(certificate, 'certificate').read(DER_SEQUENCE).content, 'certificate');
+  tbs.read(DER_CONTEXT_0); // version
+  tbs.read(DER_INTEGER); // serialNumber
+  for (let skipped = 0; skipped < 4; skipped += 1) tbs.read(DER_SEQUENCE); // signature, issuer, validity, subject
+  return tbs.read(DER_SEQUENCE).encoded;
 }
 
 function identify(certificate: X509Certificate): { readonly serial: string; readonly notAfter: number } {
