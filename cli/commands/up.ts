@@ -1,7 +1,6 @@
 /** `holdfast up`: runs an embedded control plane in the foreground until it is told to stop. */
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { startStandalone } from '../../functions/standalone/compose.ts';
 import { StandaloneError } from '../../functions/standalone/errors.ts';
 import { createServerLog } from '../../functions/standalone/log.ts';
 import { toBase64url } from '../../lib/crypto/encoding.ts';
@@ -51,6 +50,8 @@ export function upCommand(terminal: Terminal): Command {
 
 async function open(state: string, options: UpOptions, terminal: Terminal) {
   const operatorKeys = (await Promise.all((options.operatorKey ?? []).map(readPublicKeys))).flat();
+  // Only here: the whole server is behind this import, and every other verb is to start without it.
+  const { startStandalone } = await import('../../functions/standalone/compose.ts');
   try {
     return await startStandalone({
       stateDirectory: state,

@@ -11,10 +11,25 @@ const entries = {
 
 export type Program = keyof typeof entries;
 
-/** Runs a command to its end; a non-zero code is for the caller to judge. */
-export function run(program: Program, args: readonly string[]): Promise<Ran> {
+export type Commands = {
+  /** Runs a command to its end; a non-zero code is for the caller to judge. */
+  run(program: Program, args: readonly string[]): Promise<Ran>;
+  /** Starts a command that stays, with its log in an open file. */
+  start(program: Program, args: readonly string[], logFd: number): ChildProcess;
+};
+
+/** Commands in `environment`. */
+export function createCommands(environment: NodeJS.ProcessEnv): Commands {
+  return {
+    run: (program, args) => run(program, args, environment),
+    start: (program, args, logFd) =>
+      spawn(process.execPath, [entries[program], ...args], { stdio: ['ignore', logFd, logFd], env: environment }),
+  };
+}
+
+function run(program: Program, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [entries[program], ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [entries[program], ...args], { stdio: ['ignore', 'pipe', 'pipe'], env });
     let out = '';
     let err = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -25,13 +40,6 @@ export function run(program: Program, args: readonly string[]): Promise<Ran> {
     });
     child.on('error', reject);
     child.on('close', (code) => resolve({ code: code ?? 1, out, err }));
-  });
-}
-
-/** Starts a command that stays, with its log in an open file. */
-export function start(program: Program, args: readonly string[], logFd: number): ChildProcess {
-  return spawn(process.execPath, [entries[program], ...args], {
-    stdio: ['ignore', logFd, logFd],
   });
 }
 

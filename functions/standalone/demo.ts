@@ -21,7 +21,7 @@ import {
 import { hashTokenSecret, parseEnrollmentToken } from '../../lib/crypto/token.ts';
 import { pemEncode } from '../../lib/crypto/x509.ts';
 import type { Standalone } from './compose.ts';
-import { type Program, type Ran, run, start } from './demo-commands.ts';
+import type { Commands, Program, Ran } from './demo-commands.ts';
 import { type DemoPolicy, writeDemoPolicy } from './demo-policy.ts';
 import { type DemoReport, prove } from './demo-report.ts';
 import { readWhole, writeWhole } from './files.ts';
@@ -45,8 +45,18 @@ export async function demoOperator(paths: StatePaths, report: DemoReport): Promi
   });
 }
 
+/** What every step has at hand. */
+export type Round = {
+  readonly server: Standalone;
+  /** The operator's private key file. */
+  readonly keyFile: string;
+  readonly report: DemoReport;
+  readonly commands: Commands;
+};
+
 /** The whole round. Returns the first node's agent, which goes on running. Throws `DemoFailure`. */
-export async function runDemo(server: Standalone, keyFile: string, report: DemoReport): Promise<ChildProcess> {
+export async function runDemo(round: Round): Promise<ChildProcess> {
+  const { server, report, commands } = round;
   const { paths } = server;
   const agentState = join(paths.demo, 'agent');
   const guestState = join(paths.demo, 'guest');
@@ -58,17 +68,17 @@ export async function runDemo(server: Standalone, keyFile: string, report: DemoR
       `fleet ${server.fleet.descriptor.fleet} (${server.founded ? 'founded now' : 'as before'}), pin ${toBase64url(server.fleet.pin)}`,
     undefined,
   ]);
-  await report.step('policy signed, published', () => publish(paths, policy, keyFile));
-  const uuid = await joinFirst(server, agentState, report);
-  await report.step('converged', () => converge(agentState, policy));
-  await report.step('run again', () => runUnchanged(agentState));
-  await report.step('drift repaired', () => repairDrift(agentState, policy));
-  await rejectGuest(server, guestState, report);
+  await report.step('policy signed, published', () => publish(round, policy));
+  const uuid = await joinFirst(round, agentState);
+  await report.step('converged', () => converge(round, agentState, policy));
+  await report.step('run again', () => runUnchanged(round, agentState));
+  await report.step('drift repaired', () => repairDrift(round, agentState, policy));
+  await rejectGuest(round, guestState);
   await report.step('forged request refused', () => forge(server));
-  await report.step('log verified offline', () => verifyLog(paths));
+  await report.step('log verified offline', () => verifyLog(round));
 
   const log = await open(join(paths.demo, 'agent.log'), 'a', 0o600);
-  const agent = start('holdfast-agent', ['run', '--state', agentState], log.fd);
+  const agent = commands.start('holdfast-agent', ['run', '--state', agentState], log.fd);
   await log.close();
   report.line();
   report.line(`All proofs held, in ${report.seconds()} s. Node ${uuid} stays connected.`);
@@ -77,49 +87,61 @@ export async function runDemo(server: Standalone, keyFile: string, report: DemoR
 
 const publishedJson = z.object({ number: z.int(), digest: z.string(), signers: z.array(z.string()) });
 
-async function publish(paths: StatePaths, policy: DemoPolicy, keyFile: string) {
-  const args = ['policy', 'publish', policy.directory, '--key', keyFile, '--state', paths.root, '--json'];
-  const { number, digest, signers } = publishedJson.parse(JSON.parse((await succeed('holdfast', args)).out));
+async function publish(round: Round, policy: DemoPolicy) {
+  const state = round.server.paths.root;
+  const args = ['policy', 'publish', policy.directory, '--key', round.keyFile, '--state', state, '--json'];
+  const { number, digest, signers } = publishedJson.parse(JSON.parse((await succeed(round, 'holdfast', args)).out));
   return [`release ${number}, SHA-256 ${digest}\nsigned by ${signers.join(', ')}`, undefined] as const;
 }
 
 const mintedJson = z.object({ token: z.string(), id: z.string(), expires: z.string() });
 
-async function mint(paths: StatePaths) {
-  const args = ['token', 'create', '--label', 'role=demo', '--ttl', '10m', '--state', paths.root, '--json'];
-  return mintedJson.parse(JSON.parse((await succeed('holdfast', args)).out));
+async function mint(round: Round) {
+  const args = [
+    'token',
+    'create',
+    '--label',
+    'role=demo',
+    '--ttl',
+    '10m',
+    '--state',
+    round.server.paths.root,
+    '--json',
+  ];
+  return mintedJson.parse(JSON.parse((await succeed(round, 'holdfast', args)).out));
 }
 
-async function joinFirst(server: Standalone, state: string, report: DemoReport): Promise<string> {
+async function joinFirst(round: Round, state: string): Promise<string> {
+  const { report } = round;
   const joined = await readNodeUuid(state);
   if (joined !== undefined)
     return report.step('node as before', async () => [`${joined}, certificate until ${await expiryOf(state)}`, joined]);
   const token = await report.step('enrollment token', async () => {
-    const minted = await mint(server.paths);
+    const minted = await mint(round);
     return [`${minted.id}, for one machine, until ${minted.expires}`, minted.token];
   });
   return report.step('machine joined', async () => {
-    await joinFleet(server, token, state, 'demo-1');
+    await joinFleet(round, token, state, 'demo-1');
     const uuid = await readNodeUuid(state);
     prove(uuid !== undefined, 'the agent did not write who it is');
     return [`${uuid}, certificate until ${await expiryOf(state)}`, uuid];
   });
 }
 
-async function joinFleet(server: Standalone, token: string, state: string, hostname: string): Promise<void> {
-  const ran = await tryJoin(server, token, state, hostname);
+async function joinFleet(round: Round, token: string, state: string, hostname: string): Promise<void> {
+  const ran = await tryJoin(round, token, state, hostname);
   prove(ran.code === 0, `joining ended with ${ran.code}: ${errorLine(ran)}`);
 }
 
-function tryJoin(server: Standalone, token: string, state: string, hostname: string): Promise<Ran> {
-  return run('holdfast-agent', [
-    ...['join', '--server', server.url, '--token', token],
+function tryJoin(round: Round, token: string, state: string, hostname: string): Promise<Ran> {
+  return round.commands.run('holdfast-agent', [
+    ...['join', '--server', round.server.url, '--token', token],
     ...['--state', state, '--hostname', hostname],
   ]);
 }
 
-async function converge(state: string, policy: DemoPolicy) {
-  await succeed('holdfast-agent', ['run', '--once', '--state', state]);
+async function converge(round: Round, state: string, policy: DemoPolicy) {
+  await succeed(round, 'holdfast-agent', ['run', '--once', '--state', state]);
   const proofs = await Promise.all(
     policy.files.map(async (path) => {
       const link = await readlink(path).catch(() => undefined);
@@ -129,17 +151,17 @@ async function converge(state: string, policy: DemoPolicy) {
   return [proofs.join('\n'), undefined] as const;
 }
 
-async function runUnchanged(state: string) {
-  const { out } = await succeed('holdfast-agent', ['run', '--once', '--state', state]);
+async function runUnchanged(round: Round, state: string) {
+  const { out } = await succeed(round, 'holdfast-agent', ['run', '--once', '--state', state]);
   const changed = out.split('\n').filter((line) => /^(created|updated|removed)/.test(line));
   prove(changed.length === 0, `a second run changed something: ${changed.join('; ')}`);
   return [lastLine(out), undefined] as const;
 }
 
-async function repairDrift(state: string, { driftPath }: DemoPolicy) {
+async function repairDrift(round: Round, state: string, { driftPath }: DemoPolicy) {
   const before = await readFile(driftPath, 'utf8');
   await writeFile(driftPath, 'listen = 0.0.0.0\n');
-  const { out } = await succeed('holdfast-agent', ['run', '--once', '--state', state]);
+  const { out } = await succeed(round, 'holdfast-agent', ['run', '--once', '--state', state]);
   const repaired = out.split('\n').find((line) => line.startsWith('updated') && line.includes('app.conf'));
   prove(repaired !== undefined, `the edited ${driftPath} was not reported as repaired`);
   prove((await readFile(driftPath, 'utf8')) === before, `${driftPath} is not what the policy says`);
@@ -148,24 +170,33 @@ async function repairDrift(state: string, { driftPath }: DemoPolicy) {
 }
 
 /** A machine that joins and is revoked: its next run is refused, and so is its UUID with a fresh token. */
-async function rejectGuest(server: Standalone, state: string, report: DemoReport): Promise<void> {
+async function rejectGuest(round: Round, state: string): Promise<void> {
+  const { report } = round;
   await rm(state, { recursive: true, force: true });
   const uuid = await report.step('second machine joined', async () => {
-    await joinFleet(server, (await mint(server.paths)).token, state, 'demo-2');
+    await joinFleet(round, (await mint(round)).token, state, 'demo-2');
     const joined = await readNodeUuid(state);
     prove(joined !== undefined, 'the agent did not write who it is');
     return [joined, joined];
   });
   await report.step('revoked, refused', async () => {
-    await succeed('holdfast', ['node', 'revoke', uuid, '--reason', 'demonstration', '--state', server.paths.root]);
-    const next = await run('holdfast-agent', ['run', '--once', '--state', state]);
+    await succeed(round, 'holdfast', [
+      'node',
+      'revoke',
+      uuid,
+      '--reason',
+      'demonstration',
+      '--state',
+      round.server.paths.root,
+    ]);
+    const next = await round.commands.run('holdfast-agent', ['run', '--once', '--state', state]);
     prove(next.code === 3, `the revoked node was not refused (exit code ${next.code})`);
     return [`its next run: ${errorLine(next)}`, undefined];
   });
   await report.step('re-enrollment refused', async () => {
-    const { token } = await mint(server.paths);
+    const { token } = await mint(round);
     await pretendUnjoined(state, uuid, token);
-    const again = await tryJoin(server, token, state, 'demo-2');
+    const again = await tryJoin(round, token, state, 'demo-2');
     prove(again.code === 3, `the revoked UUID was not refused (exit code ${again.code})`);
     return ['the revoked UUID and key, with a fresh token, are refused', undefined];
   });
@@ -205,11 +236,12 @@ async function forge(server: Standalone) {
   return ['no token, a forged address, a made-up token, all from this host: 401', undefined] as const;
 }
 
-async function verifyLog(paths: StatePaths) {
+async function verifyLog(round: Round) {
+  const { paths } = round.server;
   const evidence = join(paths.demo, 'evidence');
   await rm(evidence, { recursive: true, force: true });
-  await succeed('holdfast', ['audit', 'export', evidence, '--state', paths.root]);
-  const { out } = await succeed('holdfast', ['audit', 'verify', evidence, '--state', paths.root]);
+  await succeed(round, 'holdfast', ['audit', 'export', evidence, '--state', paths.root]);
+  const { out } = await succeed(round, 'holdfast', ['audit', 'verify', evidence, '--state', paths.root]);
   return [out.trim(), undefined] as const;
 }
 
@@ -222,8 +254,8 @@ async function expiryOf(state: string): Promise<string> {
   return new Date(new X509Certificate(await readFile(join(state, 'tls.cert.pem'))).validTo).toISOString();
 }
 
-async function succeed(program: Program, args: readonly string[]): Promise<Ran> {
-  const ran = await run(program, args);
+async function succeed({ commands }: Round, program: Program, args: readonly string[]): Promise<Ran> {
+  const ran = await commands.run(program, args);
   prove(ran.code === 0, `\`${program} ${args.slice(0, 2).join(' ')}\` ended with ${ran.code}: ${errorLine(ran)}`);
   return ran;
 }

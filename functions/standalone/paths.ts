@@ -28,6 +28,7 @@ export function statePaths(root: string) {
     lock: join(root, 'run', 'lock.sqlite'),
     serverLog: join(root, 'server.log'),
     demo: join(root, 'demo'),
+    demoCache: join(root, 'demo', 'cache'),
   } as const;
 }
 
