@@ -41,11 +41,16 @@ const good = ({ node, method, challenge, body }: Scene, counter = 1) =>
 /** Signs for something else than what is sent. */
 const signedFor = (change: Parameters<typeof signedEnvelope>[3]) => (scene: Scene) =>
   signedEnvelope(scene.node, { method: scene.method.path, challenge: scene.challenge, counter: 1 }, scene.body, change);
-const altered = (alter: (envelope: { counter: number; signature: Uint8Array; body: Uint8Array }) => object) => (scene: Scene) => {
-  const envelope = decodeEnvelope(good(scene), 1 << 20)!;
-  const parts = { counter: envelope.counter, signature: Buffer.from(envelope.signature), body: Buffer.from(envelope.body) };
-  return encodeEnvelope({ ...parts, ...alter(parts) });
-};
+const altered =
+  (alter: (envelope: { counter: number; signature: Uint8Array; body: Uint8Array }) => object) => (scene: Scene) => {
+    const envelope = decodeEnvelope(good(scene), 1 << 20)!;
+    const parts = {
+      counter: envelope.counter,
+      signature: Buffer.from(envelope.signature),
+      body: Buffer.from(envelope.body),
+    };
+    return encodeEnvelope({ ...parts, ...alter(parts) });
+  };
 
 const attacks: readonly Attack[] = [
   {
@@ -77,7 +82,11 @@ const attacks: readonly Attack[] = [
   { name: 'R03 another UUID in the signature', reason: 'bad_signature', bytes: signedFor({ uuid: randomUUID() }) },
   { name: 'R03 another counter in the signature', reason: 'bad_signature', bytes: signedFor({ counter: 2 }) },
   { name: 'R03 a raised counter in the envelope', reason: 'bad_signature', bytes: altered(() => ({ counter: 2 })) },
-  { name: 'R05 another challenge in the signature', reason: 'bad_signature', bytes: signedFor({ challenge: randomBytes(32) }) },
+  {
+    name: 'R05 another challenge in the signature',
+    reason: 'bad_signature',
+    bytes: signedFor({ challenge: randomBytes(32) }),
+  },
   {
     name: 'R03 another certificate in the signature',
     reason: 'bad_signature',
@@ -94,7 +103,11 @@ const attacks: readonly Attack[] = [
     node: (fleet) => fleet.addNode({ recordedKey: neutral }),
     bytes: altered(() => ({ signature: Buffer.concat([neutral, Buffer.alloc(32)]) })),
   },
-  { name: 'R03 a signature of zeros', reason: 'bad_signature', bytes: altered(() => ({ signature: Buffer.alloc(64) })) },
+  {
+    name: 'R03 a signature of zeros',
+    reason: 'bad_signature',
+    bytes: altered(() => ({ signature: Buffer.alloc(64) })),
+  },
   { name: 'R03 no counter', reason: 'malformed_envelope', bytes: (scene) => good(scene).subarray(2) },
   { name: 'R03 a counter of zero', reason: 'malformed_envelope', bytes: altered(() => ({ counter: 0 })) },
   {
@@ -262,7 +275,11 @@ describe('the verifier', () => {
         const node = await fleet.addNode();
         const client = connect(node);
         const first = rawStream(client, method);
-        const bytes = signedEnvelope(node, { method: method.path, challenge: await first.challenge, counter: 1 }, goodBody(method.name));
+        const bytes = signedEnvelope(
+          node,
+          { method: method.path, challenge: await first.challenge, counter: 1 },
+          goodBody(method.name),
+        );
         const second = rawStream(client, method);
         await second.challenge;
         await refused(second, () => second.send(bytes), 'bad_signature', node.uuid);
@@ -337,7 +354,11 @@ describe('the verifier', () => {
     const end = await Promise.race([stream.end, answered]);
     const trailer = unauthenticated.metadata.get('grpc-status-details-bin')[0]!.toString('hex' as never);
     assert.deepEqual(end, { code: 16, details: 'unauthenticated', trailer });
-    assert.deepEqual({ decoded: spy.decoded, handled: spy.handled }, { decoded, handled }, 'nothing was decoded or handled');
+    assert.deepEqual(
+      { decoded: spy.decoded, handled: spy.handled },
+      { decoded, handled },
+      'nothing was decoded or handled',
+    );
     assert.deepEqual(store.counts, counts, 'the store was not asked');
     const [denial, ...more] = fleet.audit.events.slice(denials);
     assert.equal(more.length, 0);

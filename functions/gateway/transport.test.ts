@@ -110,7 +110,11 @@ describe('the transport', () => {
       it('R02 plaintext HTTP/2 is refused', async () => {
         const session = connectHttp2(`http://127.0.0.1:${port}`);
         session.on('error', () => undefined);
-        const request = session.request({ ':method': 'POST', ':path': method.path, 'content-type': 'application/grpc' });
+        const request = session.request({
+          ':method': 'POST',
+          ':path': method.path,
+          'content-type': 'application/grpc',
+        });
         let answered = false;
         request.on('response', () => {
           answered = true;
@@ -186,9 +190,7 @@ describe('the transport', () => {
     }
     const started = { seconds: BigInt(Math.floor(Date.now() / 1000)), nanos: 0 };
     await Promise.all(
-      sessions.map((session, index) =>
-        session.reportRun({ runId: randomUUID(), started, error: nodes[index]!.uuid }),
-      ),
+      sessions.map((session, index) => session.reportRun({ runId: randomUUID(), started, error: nodes[index]!.uuid })),
     );
     for (const node of nodes) {
       const { items } = await fleet.store.query({ pk: `run#${node.uuid}` });

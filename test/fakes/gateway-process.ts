@@ -1,9 +1,10 @@
 /** A gateway as a process of its own, on a store in a file: `node gateway-process.ts`, told all by a message from its parent. */
+
+import { startGateway } from '../../functions/gateway/server.ts';
+import type { AuditEvent } from '../../lib/audit/port.ts';
 import { openNodeDirectory } from '../../lib/identity/directory.ts';
 import { createMemoryBlobs } from '../../lib/store/blobs-memory.ts';
 import { openSqliteStore } from '../../lib/store/sqlite.ts';
-import { startGateway } from '../../functions/gateway/server.ts';
-import type { AuditEvent } from '../../lib/audit/port.ts';
 import { silentLogger } from './gateway-fleet.ts';
 
 /** DER and keys are base64 and PEM. */
