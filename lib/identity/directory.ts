@@ -111,6 +111,8 @@ export async function openNodeDirectory(deps: DirectoryDeps): Promise<NodeDirect
         heardAt = Math.max(heardAt, askedAt);
       } catch (error) {
         if (stop.signal.aborted) return;
+        // Nothing will ever come again; what is held goes stale by itself.
+        if (error instanceof StoreError && error.code === 'closed') return;
         logger.warn({ err: error }, 'The change feed of the store could not be read');
         await recover(error);
       }
