@@ -123,14 +123,22 @@ function entryText(f: EventText, log: string, lane: string, n: number, prev: str
   );
 }
 
+/** The same text as `canonicalize` makes of these shapes, which were checked before; twice as fast. */
 function fieldsOf({ actor, detail, object, op, outcome }: Entry): EventText {
+  const role = actor.role === undefined ? '' : `,"role":"${actor.role}"`;
   return {
-    actor: canonicalize(actor),
+    actor: `{"auth":${quote(actor.auth)},"id":${quote(actor.id)},"kind":"${actor.kind}"${role}}`,
     detail: canonicalize(detail as Json),
-    object: canonicalize(object),
-    op: canonicalize(op),
-    outcome: canonicalize(outcome),
+    object: `{"id":${quote(object.id)},"kind":${quote(object.kind)}}`,
+    op: `{"code":"${op.code}","id":"${op.id}","phase":"${op.phase}","type":${quote(op.type)}}`,
+    outcome: `"${outcome}"`,
   };
+}
+
+/** RFC 8785 §3.2.2.2; a lone surrogate would come back as the escape that it was read from. */
+function quote(text: string): string {
+  if (!text.isWellFormed()) throw malformed('text has a lone surrogate');
+  return JSON.stringify(text);
 }
 
 const outcomes: ReadonlySet<unknown> = new Set(['success', 'failure', 'denied']);
@@ -138,7 +146,7 @@ const kinds: ReadonlySet<unknown> = new Set(['user', 'api-token', 'local-admin',
 const roles: ReadonlySet<unknown> = new Set(['admin', 'viewer', 'compliance']);
 const phases: ReadonlySet<unknown> = new Set(['done', 'intent', 'outcome']);
 const hexHash = /^[0-9a-f]{64}$/;
-const timestamp = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+const timestamp = /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
 const originPattern = /^[\x21-\x7e]{1,256}$/;
 const lanePattern = /^[a-z][a-z0-9.-]{0,63}$/;
 const entryNames = 'actor,detail,lane,log,n,object,op,outcome,prev,seen,ts,v';
@@ -197,15 +205,17 @@ function assertDetail(value: Json, depth: number): void {
   }
 }
 
-/** The 31st of February parses, as another day. */
+/** The 31st of February would parse, as another day. */
 function isRealTime(ts: string): boolean {
-  const time = Date.parse(ts);
-  return !Number.isNaN(time) && new Date(time).toISOString() === ts;
+  return ts.slice(8, 10) <= '28' || new Date(Date.parse(ts)).toISOString() === ts;
 }
 
 function record(value: unknown, what: string, names?: string): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw malformed(what);
-  if (names !== undefined && Object.keys(value).sort().join() !== names) throw malformed(`members of ${what}`);
+  // What is canonical is in order already.
+  const isExact =
+    names === undefined || Object.keys(value).join() === names || Object.keys(value).sort().join() === names;
+  if (!isExact) throw malformed(`members of ${what}`);
   return value as Record<string, unknown>;
 }
 
