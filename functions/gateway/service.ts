@@ -14,7 +14,6 @@ import {
   type DownloadRequest,
   type Request,
 } from '../../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
-import type { ChunkInit } from '../../lib/wire/messages.ts';
 import { type GatewayMethod, type GatewayMethodName, gatewayMethods, rawMethod } from '../../lib/wire/methods.ts';
 import { unauthenticated, unavailable } from '../../lib/wire/status.ts';
 import { createVerifier } from './authenticate.ts';
@@ -27,9 +26,6 @@ import { type StreamHandler, serveStream } from './stream.ts';
 type RequestOf = { readonly session: Request; readonly download: DownloadRequest };
 
 export type GatewayHandlers = { readonly [Name in GatewayMethodName]: StreamHandler<RequestOf[Name]> };
-
-/** The challenge as the first message of a stream, in that stream's own message type. */
-export type ChallengeInit = Extract<NonNullable<ChunkInit['chunk']>, { case: 'challenge' }>['value'];
 
 export type ServiceDeps = {
   readonly directory: Pick<NodeDirectory, 'get' | 'fresh'>;
