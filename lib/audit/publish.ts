@@ -8,6 +8,7 @@ import { equalBytes, toHex, utf8 } from '../crypto/encoding.ts';
 import { type NoteVerifier, noteVerifier, signNote } from '../crypto/note.ts';
 import type { Signer } from '../keys/port.ts';
 import type { Store } from '../store/port.ts';
+import { bodyHash, chainHash } from './chain.ts';
 import { type Checkpoint, formatCheckpoint, openCheckpoint } from './checkpoint.ts';
 import { appendEntry, emitPartial, emptyFrontier, type Frontier, frontierOf, type TileSink } from './frontier.ts';
 import { type Head, putCheckpoint, readCheckpoint, readHead, type StoredCheckpoint } from './head.ts';
@@ -29,10 +30,13 @@ export type Publisher = {
   publish(): Promise<Checkpoint | undefined>;
 };
 
+/** What was published: the edge of its tree and, once this process has read a block, hex C of its last entry. */
+type Kept = { readonly frontier: Frontier; readonly chain?: string };
+
 export function createPublisher({ store, origin, signer, publication }: PublishDeps): Publisher {
   const publicKey: Ed25519PublicKey = ed25519FromSpki(signer.publicKey);
   const verifiers: readonly NoteVerifier[] = [noteVerifier(origin, publicKey)];
-  let frontier: Frontier | undefined;
+  let kept: Kept | undefined;
 
   async function publish(): Promise<Checkpoint | undefined> {
     // In this order: the head never stands before a checkpoint that was made from it.
@@ -49,24 +53,26 @@ export function createPublisher({ store, origin, signer, publication }: PublishD
       await remember(head, Buffer.from(note as Uint8Array).toString('utf8'));
       return published;
     }
-    const held = frontier;
-    frontier = undefined; // A failure on the way leaves nothing half grown.
-    const { grown, full } = await grow(held ?? (await loadFrontier(published)), head, published, remembered);
-    const checkpoint = { origin, size: head.size, root: rootOf(grown.range) };
+    // What another sealer has published, or a publication that was emptied, is read anew.
+    const isCurrent = kept?.frontier.range.size === (published?.size ?? 0);
+    const from = kept !== undefined && isCurrent ? kept : { frontier: await loadFrontier(published) };
+    kept = undefined; // A failure on the way leaves nothing half grown.
+    const { grown, full } = await grow(from, head, published, remembered);
+    const checkpoint = { origin, size: head.size, root: rootOf(grown.frontier.range) };
     const signed = await signNote(formatCheckpoint(checkpoint), origin, { publicKey, sign: (m) => signer.sign(m) });
     if (!(await publication.publishCheckpoint(utf8(signed), head.size))) return undefined;
     await remember(head, signed);
-    frontier = grown;
+    kept = grown;
     for (const path of full) await publication.dropPartials(path);
     return checkpoint;
   }
 
   async function grow(
-    from: Frontier,
+    { frontier: from, chain: before }: Kept,
     head: Head,
     published: Checkpoint | undefined,
     remembered: StoredCheckpoint | undefined,
-  ): Promise<{ grown: Frontier; full: readonly string[] }> {
+  ): Promise<{ grown: Kept; full: readonly string[] }> {
     const files: { path: string; bytes: Uint8Array }[] = [];
     const full: string[] = [];
     const sink: TileSink = {
@@ -86,17 +92,22 @@ export function createPublisher({ store, origin, signer, publication }: PublishD
       if (known && known !== toHex(rootOf(from.range))) throw forked(size);
     };
     check();
-    for await (const { entries } of readSequence(store, from.range.size, head.size)) {
+    let chain = before;
+    for await (const { block, entries } of readSequence(store, from.range.size, head.size)) {
+      if (block.chain !== (chain ?? block.chain)) throw forked(block.first);
+      chain = block.chain;
       for (const entry of entries) {
+        chain = chainHash(origin, from.range.size, bodyHash(entry), chain);
         appendEntry(from, entry, sink);
         check();
       }
       await flush();
     }
+    if (chain !== head.chain) throw forked(head.size);
     if (!equalBytes(rootOf(from.range), rootOf(head.tree))) throw forked(head.size);
     emitPartial(from, sink);
     await flush();
-    return { grown: from, full };
+    return { grown: { frontier: from, chain: head.chain }, full };
   }
 
   async function loadFrontier(published: Checkpoint | undefined): Promise<Frontier> {
