@@ -2,7 +2,7 @@
 import { type Store, StoreError, type Write } from '../store/port.ts';
 import { bodyHash, chainHash, laneHash, laneStart } from './chain.ts';
 import { type Collected, collect } from './collect.ts';
-import { type EntryPlace, parseEntry, type Seen } from './entry.ts';
+import type { EntryPlace, Seen } from './entry.ts';
 import { type Head, type LaneMark, moveHead, nothingSeen, readCheckpoint, readHead } from './head.ts';
 import { laneKey, slotPut, systemLane } from './items.ts';
 import { AuditError } from './port.ts';
@@ -167,9 +167,4 @@ export async function closeDeadLanes(deps: SealDeps, head: Head): Promise<void> 
       return; // Nothing depends on it: the next seal tries again.
     }
   }
-}
-
-/** The writer's view of a tail that must not be continued. */
-export function isClosed(tail: Uint8Array): boolean {
-  return parseEntry(tail).op.type === 'lane.close';
 }
