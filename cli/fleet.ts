@@ -19,7 +19,11 @@ export const fleetOption = [
 /** Reads the copy that `--fleet` names, or the one that the first start left for the operator. */
 export async function readOwnFleet(command: Command): Promise<OwnFleet> {
   const { fleet } = command.opts<{ fleet?: string }>();
-  const path = fleet ?? join(globalsOf(command).state, 'operator', 'fleet.json');
+  return readOwn(fleet ?? join(globalsOf(command).state, 'operator', 'fleet.json'));
+}
+
+/** Reads a copy of the descriptor. Throws `CliError` or `IdentityError`. */
+export async function readOwn(path: string): Promise<OwnFleet> {
   const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
     throw new CliError('failure', `can't read the operator's copy of the fleet descriptor: ${path} (${cause.code})`, {
       hint: 'name it with --fleet FILE; a copy kept apart from the server is one that the server can not change',
