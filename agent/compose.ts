@@ -79,7 +79,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
         await renewNow(state, now);
         return 'renewed';
       } catch (error) {
-        logger.warn({ err: error }, 'The certificate could not be renewed.');
+        logger.warn({ reason: messageOf(error) }, 'The certificate could not be renewed.');
         return error instanceof AgentError && error.code === 'refused' ? 'refused' : 'unreachable';
       }
     },
@@ -100,7 +100,7 @@ async function connect(
     }
   } catch (error) {
     // The one at hand may still be good; if not, the gateway says so.
-    logger.warn({ err: error }, 'The certificate is due for renewal, and could not be renewed.');
+    logger.warn({ reason: messageOf(error) }, 'The certificate is due for renewal, and could not be renewed.');
   }
   // Read anew: a renewal may have named another gateway.
   const node = await readNode(state);

@@ -71,7 +71,7 @@ async function heldReference(deps: ControlPlaneDeps): Promise<{ number: number; 
     if (error instanceof PolicyError && error.code === 'expired') {
       return deps.held.floor();
     }
-    deps.logger.warn({ err: error }, 'The held release is not usable.');
+    deps.logger.warn({ reason: describeError(error) }, 'The held release is not usable.');
     return undefined;
   }
 }
@@ -97,7 +97,7 @@ async function adopt(deps: ControlPlaneDeps, session: Session): Promise<'none' |
       deps.logger.info('Another run is under way, so the new release waits for the next check-in.');
       return 'none';
     }
-    deps.logger.error({ err: error }, 'A release was refused, and the held one stays.');
+    deps.logger.error({ reason: describeError(error) }, 'A release was refused, and the held one stays.');
     await deps.queue.add(await refusalReport(deps, error));
     return 'refused';
   }

@@ -140,7 +140,10 @@ class Daemon {
     const waitMs = delayMs ?? backOffMs(this.#attempt, reconnect, random);
     this.#attempt += 1;
     this.#nextConnectAt = now() + waitMs;
-    logger.warn({ code: error.code, waitMs, err: error }, 'The gateway is not available; what is held goes on.');
+    logger.warn(
+      { code: error.code, waitMs, reason: error.message },
+      'The gateway is not available; what is held goes on.',
+    );
   }
 
   /**
@@ -201,7 +204,7 @@ class Daemon {
     switch (push.kind) {
       case 'release':
       case 'wake':
-        this.#isCheckInAsked = true;
+        
         break;
       case 'drain':
         // The gateway spreads its agents itself, by the delay it gives each.

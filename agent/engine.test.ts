@@ -184,6 +184,18 @@ describe('engine', () => {
     assert.deepEqual(results(await run(fake, declared, { notifications })), ['conf unchanged', 'reload unchanged']);
   });
 
+  test('R17 a notification is durable before the change that gives it', async () => {
+    const { fake, log } = machine();
+    const notifications: Notifications = {
+      ...memoryNotifications(),
+      async add(keys) {
+        log.push(`notify ${keys}`);
+      },
+    };
+    await run(fake, [resource('conf', { notify: ['fake/reload'] }), resource('reload')], { notifications });
+    assert.deepEqual(log.slice(0, 3), ['check conf', 'notify c:fake/reload', 'apply conf']);
+  });
+
   test('a failed resource notifies nobody in this run', async () => {
     const { fake, log } = machine(['reload']);
     const outcomes = await run(fake, [

@@ -132,8 +132,13 @@ async function onJoin(
 async function onRun(flags: RunFlags, around: Surroundings): Promise<number> {
   const intervalMs = parseInterval(flags.interval);
   const { agentVersion, logger, stop } = around;
+  const isOnce = flags.once === true || flags.dryRun === true;
+  if (isOnce) {
+    // A person reads along: what matters to them is printed, and only errors are logged.
+    logger.level = 'error';
+  }
   const agent = await openAgent({ stateDirectory: flags.state, agentVersion, logger });
-  if (flags.once !== true && flags.dryRun !== true) {
+  if (!isOnce) {
     const converge = () => agent.converge({ dryRun: false, stop });
     const sleep = async (ms: number, signal: AbortSignal) => {
       await delay(ms, undefined, { signal }).catch(() => undefined);

@@ -86,6 +86,9 @@ function tolerate(agent: Agent, error: unknown): false {
   if (!(error instanceof SessionError)) {
     throw error;
   }
-  agent.logger.warn({ code: error.code, err: error }, 'The control plane is not available; what is held is applied.');
+  agent.logger.warn(
+    { code: error.code, reason: error.message },
+    'The control plane is not available; what is held is applied.',
+  );
   return false;
 }

@@ -84,23 +84,23 @@ test('a program that is not there is one clear failure', async () => {
   assert.match(outcome?.reason ?? '', /can't run "\/nowhere\/program": the program or its working directory/);
 });
 
-test('when its time is up, a command is killed with all that it started', async () => {
+test('when its time is up, a command is killed with all that it started', { timeout: 20_000 }, async (t) => {
   await withDirectory(async (directory) => {
     const host = createLocalHost();
     const time = new AbortController();
     const started = join(directory, 'started');
     const running = host.run({
-      argv: ['/bin/sh', '-c', `sleep 600 & echo $! > ${started}.new; mv ${started}.new ${started}; wait`],
+      argv: ['/bin/sh', '-c', `sleep 60 & echo $! > ${started}.new; mv ${started}.new ${started}; wait`],
       signal: time.signal,
     });
     const killed = assert.rejects(running, /was killed because its time was up/);
-    while (!(await exists(started))) {
+    while (!t.signal.aborted && !(await exists(started))) {
       await new Promise(setImmediate);
     }
     time.abort();
     await killed;
     const pid = Number(await readFile(started, 'utf8'));
-    while (await isRunning(pid)) {
+    while (!t.signal.aborted && (await isRunning(pid))) {
       await new Promise(setImmediate);
     }
   });
