@@ -204,7 +204,7 @@ class Daemon {
     switch (push.kind) {
       case 'release':
       case 'wake':
-        
+        this.#isCheckInAsked = true;
         break;
       case 'drain':
         // The gateway spreads its agents itself, by the delay it gives each.
