@@ -10,6 +10,7 @@ import { formatSshPublicKey, parseSshPublicKey, sshFingerprint } from '../../lib
 import { createAuthorityCertificate } from '../../lib/crypto/x509.ts';
 import { type FleetDescriptor, fleetPin, formatDescriptor, parseDescriptor } from '../../lib/identity/descriptor.ts';
 import { IdentityError } from '../../lib/identity/errors.ts';
+import { parseFleetName } from '../../lib/identity/names.ts';
 import type { KeyStore } from '../../lib/keys/port.ts';
 import { StandaloneError } from './errors.ts';
 import { readWhole, writeWhole } from './files.ts';
@@ -57,7 +58,8 @@ export async function foundFleet(
   deps: { readonly keys: KeyStore; readonly now: () => number },
 ): Promise<Fleet> {
   const operatorKeys = parseOperatorKeys(founding.operatorKeys);
-  const { name, threshold } = founding;
+  const { threshold } = founding;
+  const name = parseName(founding.name);
   if (!Number.isInteger(threshold) || threshold < 1 || threshold > operatorKeys.length)
     throw badFleet(`a threshold of ${threshold} can't be met with ${operatorKeys.length} operator key(s)`);
 
@@ -92,6 +94,14 @@ export async function foundFleet(
 function fleetOf(bytes: Uint8Array): Fleet {
   const descriptor = parseDescriptor(bytes);
   return { descriptor, bytes, pin: fleetPin(bytes), authority: fromBase64url(descriptor.ca) };
+}
+
+function parseName(text: string): string {
+  try {
+    return parseFleetName(text);
+  } catch (error) {
+    throw badFleet(`${JSON.stringify(text)} is not a fleet name`, error);
+  }
 }
 
 /** Normalised lines; the same key twice would count twice towards the threshold, so it is refused. */

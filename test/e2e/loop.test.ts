@@ -46,7 +46,12 @@ test('R50 signed policy reaches a node, is held there against drift, and every s
 
   const runs = await client.get<{ items: RunView[] }>(`/v1/nodes/${uuid}/runs`);
   assert.deepEqual(
-    runs.items.map((run) => [run.release?.number, run.counts['created'], run.counts['updated'], run.counts['unchanged']]),
+    runs.items.map((run) => [
+      run.release?.number,
+      run.counts['created'],
+      run.counts['updated'],
+      run.counts['unchanged'],
+    ]),
     [
       [2, 0, 1, 0],
       [1, 0, 1, 0],
@@ -99,8 +104,7 @@ test('R29 a log that was changed anywhere does not verify', async (t) => {
   await fleet.publish(motd(fleet.root, 'one\n'));
   await fleet.server.close();
   const verifiers = [parseVerifierKey(fleet.server.fleet.descriptor.log.key)];
-  const verify = (directory: string) =>
-    verifyLog({ source: openDirectorySource(directory), verifiers, now: Date.now });
+  const verify = (directory: string) => verifyLog({ source: openDirectorySource(directory), verifiers, now: Date.now });
   assert.ok(isSound(await verify(fleet.server.paths.log)));
 
   for (const [name, change] of Object.entries(changes)) {
