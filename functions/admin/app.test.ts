@@ -172,7 +172,7 @@ test('bad input is refused with its place, before any handler', async () => {
   });
   const { audit } = setUp();
   const app = createAdminApp({ authenticate: () => localAdmin, audit, logger }, [probe]);
-  const send = (body: BodyInit, type = 'application/json', query = '') =>
+  const send = (body: string | Uint8Array<ArrayBuffer>, type = 'application/json', query = '') =>
     app.request(`/v1/probe${query}`, { method: 'POST', headers: { ...withToken, 'content-type': type }, body });
   const table: [Response, number, RegExp][] = [
     [await send('{'), 400, /not JSON/],
