@@ -20,3 +20,6 @@ process.exitCode = await runCli(process.argv.slice(2), {
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
     }),
 });
+
+// What could not be closed must not keep the process.
+setTimeout(() => process.exit(), 1_000).unref();

@@ -43,7 +43,12 @@ export function upCommand(terminal: Terminal): Command {
       if (server.founded)
         terminal.err(`founded: keep a copy of ${server.paths.operatorFleet} apart from this machine\n`);
       await stopped;
-      await server.close();
+      await server.close().catch((cause: unknown) => {
+        throw new CliError('failure', 'the server did not stop in order', {
+          hint: 'nothing that was acknowledged is lost: the next start goes on from there',
+          cause,
+        });
+      });
       terminal.err('stopped\n');
     });
 }

@@ -28,6 +28,8 @@ process.exitCode = await main().catch((error: unknown) => {
   if (error instanceof StandaloneError) process.stderr.write(`hint: ${error.hint}\n`);
   return 1;
 });
+// What could not be closed must not keep the process: all that was acknowledged is durable by now.
+setTimeout(() => process.exit(), 1_000).unref();
 
 async function main(): Promise<number> {
   const options = parseOptions();

@@ -102,7 +102,7 @@ The key: \`${verifierKey}\`
 
 ## Check with Holdfast
 
-    holdfast audit verify --dir .
+    holdfast audit verify . --log-key KEY
 
 ## Check without Holdfast
 
