@@ -11,6 +11,8 @@ const fingerprint = text(100);
 /** Denials say why in a closed word, never in an attacker's words. */
 const reason = z.string().regex(/^[a-z0-9_]{1,64}$/);
 
+const role = z.enum(['admin', 'viewer', 'compliance']);
+
 const define = <T extends string>(table: Record<T, { code: string; detail: z.ZodObject }>) => table;
 
 export const operations = define({
@@ -66,6 +68,33 @@ export const operations = define({
     detail: z.strictObject({ reason, method: text(100).optional(), claimed: uuid.optional() }),
   },
   'access.refuse': { code: 'HF0300', detail: z.strictObject({ reason, route: text(100) }) },
+  'session.create': { code: 'HF0301', detail: z.strictObject({ method: text(16), expires: text(30) }) },
+  'session.refuse': { code: 'HF0302', detail: z.strictObject({ method: text(16), reason }) },
+  'session.end': { code: 'HF0303', detail: z.strictObject({}) },
+  'user.create': { code: 'HF0310', detail: z.strictObject({ role, issuer: text(300).optional() }) },
+  'user.role': { code: 'HF0311', detail: z.strictObject({ role, previous: role }) },
+  'user.disable': { code: 'HF0312', detail: z.strictObject({}) },
+  'user.enable': { code: 'HF0313', detail: z.strictObject({}) },
+  'user.delete': { code: 'HF0314', detail: z.strictObject({}) },
+  'user.password': { code: 'HF0315', detail: z.strictObject({}) },
+  'user.key.add': { code: 'HF0316', detail: z.strictObject({ fingerprint }) },
+  'user.key.remove': { code: 'HF0317', detail: z.strictObject({ fingerprint }) },
+  'user.sessions.end': { code: 'HF0318', detail: z.strictObject({}) },
+  'user.unlock': { code: 'HF0319', detail: z.strictObject({}) },
+  'api-token.create': {
+    code: 'HF0320',
+    detail: z.strictObject({
+      owner: text(64),
+      expires: text(30).optional(),
+      scope: z.array(text(32)).max(64).optional(),
+    }),
+  },
+  'api-token.revoke': { code: 'HF0321', detail: z.strictObject({ owner: text(64) }) },
+  'compliance.document.add': {
+    code: 'HF0330',
+    detail: z.strictObject({ sha256: text(64), bytes: z.int(), name: text(200) }),
+  },
+  'compliance.evidence': { code: 'HF0331', detail: z.strictObject({ size: z.int() }) },
   'policy.publish': {
     code: 'HF0400',
     detail: z.strictObject({

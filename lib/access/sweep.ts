@@ -1,0 +1,34 @@
+/** The sweep: takes away what has expired (sessions, begun log-ins, lockouts, remembered answers). Nothing depends on it but space. */
+import type { Store, Write } from '../store/port.ts';
+
+const digits = [...'0123456789abcdef'];
+const partitions = ['session', 'login', 'lockout', 'idempotency'].flatMap((kind) => digits.map((d) => `${kind}#${d}`));
+const batch = 50;
+
+/** Deletes expired items and returns how many. A failure leaves the rest for the next sweep. */
+export async function sweepExpired({
+  store,
+  now,
+}: {
+  readonly store: Store;
+  readonly now: () => number;
+}): Promise<number> {
+  let deleted = 0;
+  for (const pk of partitions) {
+    let after: string | undefined;
+    do {
+      const page = await store.query({ pk, limit: batch, ...(after === undefined ? {} : { after }) });
+      const at = now();
+      const writes = page.items
+        .filter((item) => typeof item['expiresAt'] === 'number' && item['expiresAt'] <= at)
+        // Only as it was read: what was renewed meanwhile stays.
+        .map(({ sk, expiresAt }): Write => {
+          const when = { kind: 'equals', name: 'expiresAt', value: expiresAt as number } as const;
+          return { kind: 'delete', key: { pk, sk }, when };
+        });
+      if (writes.length > 0 && (await store.transact(writes)).ok) deleted += writes.length;
+      after = page.next;
+    } while (after !== undefined);
+  }
+  return deleted;
+}
