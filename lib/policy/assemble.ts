@@ -5,8 +5,10 @@ import type { CrateSource } from './crate-source.ts';
 import type { PolicyDirectory } from './directory.ts';
 import { type Binding, type CrateResource, formatCrate, type ManifestCrate } from './model.ts';
 import { sortResources } from './order.ts';
+import { plainVars, type Vars } from './vars.ts';
 
 export type Assembled = {
+  readonly vars: Vars;
   readonly bindings: readonly Binding[];
   /** The bound ones, sorted by name. */
   readonly crates: readonly ManifestCrate[];
@@ -16,10 +18,13 @@ export type Assembled = {
 
 /** Throws `PolicyError` `cycle`; a policy without errors has none. */
 export function assembleContent(directory: PolicyDirectory): Assembled {
-  const bindings = directory.holdfast.bindings.map(({ match, crates }) => ({
-    match,
-    crates: crates.map(({ name }) => name),
-  }));
+  const bindings = directory.holdfast.bindings.map(
+    ({ match, crates, vars }): Binding => ({
+      match,
+      crates: crates.map(({ name }) => name),
+      ...(vars.size === 0 ? {} : { vars: plainVars(vars) }),
+    }),
+  );
   const bound = new Set(bindings.flatMap((binding) => binding.crates));
   const blobs = new Map<string, Uint8Array>();
   const crates: ManifestCrate[] = [];
@@ -31,20 +36,24 @@ export function assembleContent(directory: PolicyDirectory): Assembled {
     for (const [digest, content] of source.contents) blobs.set(digest, content);
     crates.push({ name: source.name, sha256, blobs: [...source.contents.keys()].sort() });
   }
-  return { bindings, crates, blobs };
+  return { vars: plainVars(directory.holdfast.vars), bindings, crates, blobs };
 }
 
 /** The canonical bytes: resources in the order of their work, without anything of where they were written. */
 function formatCrateSource(source: CrateSource): Uint8Array {
   const resources = sortResources(source.resources).map(
-    ({ type, id, desired, requires, notify, before }): CrateResource => ({
+    ({ type, id, desired, requires, notify, before, when, template, item }): CrateResource => ({
       type,
       id,
       desired,
       ...(requires === undefined ? {} : { requires }),
       ...(notify === undefined ? {} : { notify }),
       ...(before === undefined ? {} : { before }),
+      ...(when === undefined ? {} : { when }),
+      ...(template === undefined ? {} : { template }),
+      ...(item === undefined ? {} : { item }),
     }),
   );
-  return formatCrate({ crate: source.name, resources });
+  const inputs = Object.fromEntries([...source.inputs].map(([name, { type }]) => [name, type]));
+  return formatCrate({ crate: source.name, vars: plainVars(source.vars), inputs, resources });
 }

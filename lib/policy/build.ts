@@ -38,8 +38,8 @@ export function buildRelease(input: BuildInput): BuiltRelease {
     const hint = 'Run "holdfast policy check" and fix what it shows.';
     throw new PolicyError('invalid_policy', `the policy has ${count} error(s)`, { problems, hint });
   }
-  const { bindings, crates, blobs } = assembleContent(directory);
-  const manifest = formatChecked({ fleet, number, previous, created, expires, bindings, crates });
+  const { vars, bindings, crates, blobs } = assembleContent(directory);
+  const manifest = formatChecked({ fleet, number, previous, created, expires, vars, bindings, crates });
   return { manifest, digest: sha256Hex(manifest), blobs };
 }
 
@@ -49,7 +49,9 @@ export function buildRelease(input: BuildInput): BuiltRelease {
  */
 export function buildRollback(input: Omit<BuildInput, 'directory'> & { readonly to: Manifest }): Uint8Array {
   const { to, fleet, number, previous, created, expires } = input;
-  return formatChecked({ fleet, number, previous, created, expires, bindings: to.bindings, crates: to.crates });
+  const { vars, bindings, crates } = to;
+  const kept = { ...(vars === undefined ? {} : { vars }), bindings, crates };
+  return formatChecked({ fleet, number, previous, created, expires, ...kept });
 }
 
 /** What nodes would refuse must not get as far as an operator's signature. */

@@ -5,6 +5,7 @@
 import { utf8 } from '../crypto/encoding.ts';
 import { assembleContent } from './assemble.ts';
 import { covers, mayOverlap } from './bindings.ts';
+import { checkVars, checkWhens } from './check-vars.ts';
 import type { CrateSource, SourceResource } from './crate-source.ts';
 import type { PolicyDirectory } from './directory.ts';
 import type { SourceBinding } from './holdfast-source.ts';
@@ -29,6 +30,8 @@ export function checkPolicy(directory: PolicyDirectory): readonly Problem[] {
   checkOverlaps(directory, report, warn);
   checkReferences(directory, report);
   checkCycles(directory, report);
+  checkVars(directory, report);
+  checkWhens(directory, report, warn);
   if (!hasErrors(problems)) checkSizes(directory, report);
   return sortProblems(problems);
 }
@@ -160,14 +163,14 @@ function checkCycles({ crates }: PolicyDirectory, report: Report): void {
 
 /** Only for a policy that can be assembled, which one with a circle can't. */
 function checkSizes(directory: PolicyDirectory, report: Report): void {
-  const { bindings, crates, blobs } = assembleContent(directory);
+  const { vars, bindings, crates, blobs } = assembleContent(directory);
   for (const { name, sha256 } of crates) {
     const size = blobs.get(sha256)?.length ?? 0;
     const place = directory.crates.find((crate) => crate.name === name)?.place;
     if (size <= maxCrateBytes || place === undefined) continue;
     report('too_large', place, `crate "${name}" has ${size} bytes, limit ${maxCrateBytes}`, 'Split it.');
   }
-  const size = utf8(formatContent({ bindings, crates })).length + maxEnvelopeBytes;
+  const size = utf8(formatContent({ vars, bindings, crates })).length + maxEnvelopeBytes;
   if (size <= maxManifestBytes) return;
   const message = `a manifest of these bindings, crates and files has ${size} bytes, limit ${maxManifestBytes}`;
   const hint = 'Each file of other content takes 67 bytes: leave out crates and files that no node needs.';

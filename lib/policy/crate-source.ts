@@ -1,13 +1,17 @@
 /** A crate as written: YAML read into resources in the form that nodes get, with file contents set aside as blobs. */
 
+import type { Json } from '../crypto/jcs.ts';
 import { checkDesired, knownKeys } from './desired.ts';
+import { checkExpression, type ExpressionAst, type Names } from './expression.ts';
 import { readFields, readList, readText, reportUnknownKey } from './fields.ts';
+import { expandForeach, type ForeachContext } from './foreach.ts';
 import type { CrateResource } from './model.ts';
-import { crateNamePattern, idPattern, maxReferences, maxResources, parseReference } from './names.ts';
+import { crateNamePattern, idPattern, maxCrates, maxReferences, maxResources, parseReference } from './names.ts';
 import type { Place, Report } from './problem.ts';
 import { type ResourceType, type ResourceTypes, resourceKey, typesWithContent } from './resource-types.ts';
 import { withContent } from './source-content.ts';
 import { suggestionHint } from './suggest.ts';
+import { readInputs, readVars, type SourceInputs, type SourceVars, varTypeOf } from './vars.ts';
 import { quote, type YamlEntry, type YamlNode, yamlValue } from './yaml.ts';
 
 export type SourceResource = CrateResource & {
@@ -17,10 +21,14 @@ export type SourceResource = CrateResource & {
   readonly place: Place;
   /** The place of each reference in `requires`, `notify` and `before`, by its text. */
   readonly referencePlaces: ReadonlyMap<string, Place>;
+  readonly whenCheck?: { readonly ast: ExpressionAst; readonly place: Place };
 };
 export type CrateSource = {
   readonly name: string;
   readonly place: Place;
+  readonly includes: readonly { readonly name: string; readonly place: Place }[];
+  readonly vars: SourceVars;
+  readonly inputs: SourceInputs;
   readonly resources: readonly SourceResource[];
   /** File contents by digest. */
   readonly contents: ReadonlyMap<string, Uint8Array>;
@@ -29,6 +37,7 @@ export type CrateSource = {
 };
 
 const listKeys = ['requires', 'notify', 'before'] as const;
+const resourceKeys = [...listKeys, 'when', 'foreach'] as const;
 
 export type CrateInput = {
   readonly name: string;
@@ -37,38 +46,83 @@ export type CrateInput = {
   readonly folder?: string;
   readonly types: ResourceTypes;
   readonly report: Report;
+  /** What `holdfast.yaml` gives every node. */
+  readonly fleetVars: SourceVars;
+  /** The names of what its bindings give to some. */
+  readonly boundVars: ReadonlySet<string>;
 };
+
+/** What all resources of a crate are read with. */
+type Reading = CrateInput & { readonly names: Names };
 
 /** Reads a crate. What is wrong is reported; resources that can't be read are left out. */
 export async function parseCrateSource(input: CrateInput): Promise<CrateSource> {
   const { name, root, report } = input;
   const contents = new Map<string, Uint8Array>();
-  const fields = readFields(root, ['crate', 'resources'], 'a crate', report);
-  const stated = fields?.get('crate');
-  const title = stated === undefined ? undefined : readText(stated.value, 'crate name', crateNamePattern, report);
-  if (title !== undefined && stated !== undefined && title !== name) {
-    report(
-      'bad_value',
-      stated.value.place,
-      `this crate is "${name}" by its file name, but calls itself "${title}"`,
-      'Rename one of them.',
-    );
+  const fields = readFields(root, ['crate', 'includes', 'vars', 'inputs', 'resources'], 'a crate', report);
+  checkTitle(fields?.get('crate'), name, report);
+  if (fields !== undefined && !fields.has('resources') && !fields.has('includes')) {
+    report('missing_key', root.place, '"resources" is missing');
   }
-  if (fields !== undefined && !fields.has('resources')) report('missing_key', root.place, '"resources" is missing');
+  const includes = readList(fields?.get('includes'), maxCrates, report).flatMap((node) => {
+    const included = readText(node, 'crate name', crateNamePattern, report);
+    return included === undefined ? [] : [{ name: included, place: node.place }];
+  });
+  const vars = readVars(fields?.get('vars'), report);
+  const inputs = readInputs(fields?.get('inputs'), report);
+  for (const [twice, { place }] of inputs) {
+    if (vars.has(twice)) report('bad_value', place, `"${twice}" is both a var and an input`, 'Keep one of them.');
+  }
+  const context = foreachContext(vars, inputs, input);
+  const types = new Map([...vars].map(([one, { value }]) => [one, varTypeOf(value)] as const));
+  for (const [one, { type }] of inputs) types.set(one, type);
   const resources: SourceResource[] = [];
   const list = fields?.get('resources')?.value;
-  const nodes = readList(fields?.get('resources'), maxResources, report);
-  for (const node of nodes) {
-    const resource = await parseResource(node, input, contents);
-    if (resource !== undefined) resources.push(resource);
+  let count = 0;
+  let isWhole = fields !== undefined && (list === undefined || list.kind === 'list');
+  for (const written of readList(fields?.get('resources'), maxResources, report)) {
+    const expanded = expandForeach(written, context);
+    const isLoop = written.kind === 'map' && written.entries.some((entry) => entry.key === 'foreach');
+    if (expanded.length === 0 && isLoop) isWhole = false;
+    for (const { node, item } of expanded) {
+      count += 1;
+      if (count > maxResources) break;
+      const reading = { ...input, names: { vars: types, hasItem: item !== undefined } };
+      const resource = await parseResource(node, reading, contents);
+      if (resource === undefined) {
+        isWhole = false;
+        // The next item would bring the same complaint again.
+        if (isLoop) break;
+      } else resources.push(item === undefined ? resource : { ...resource, item });
+    }
   }
-  const isWhole = list?.kind === 'list' && list.items.length === resources.length;
-  return { name, place: root.place, resources, contents, isWhole };
+  if (count > maxResources) report('too_large', root.place, `more than ${maxResources} resources, by "foreach"`);
+  return { name, place: root.place, includes, vars, inputs, resources, contents, isWhole };
+}
+
+function checkTitle(stated: YamlEntry | undefined, name: string, report: Report): void {
+  const title = stated === undefined ? undefined : readText(stated.value, 'crate name', crateNamePattern, report);
+  if (title === undefined || stated === undefined || title === name) return;
+  const message = `this crate is "${name}" by its file name, but calls itself "${title}"`;
+  report('bad_value', stated.value.place, message, 'Rename one of them.');
+}
+
+/** Only what has one value for all nodes can be written out when the policy is built. */
+function foreachContext(vars: SourceVars, inputs: SourceInputs, input: CrateInput): ForeachContext {
+  const { fleetVars, boundVars, report } = input;
+  const fixed = new Map<string, { value: Json; place: Place }>();
+  const varying = new Set<string>();
+  for (const name of [...vars.keys(), ...inputs.keys()]) {
+    const found = fleetVars.get(name) ?? vars.get(name);
+    if (boundVars.has(name) || found === undefined) varying.add(name);
+    else fixed.set(name, found);
+  }
+  return { vars: fixed, varying, report };
 }
 
 async function parseResource(
   node: YamlNode,
-  input: CrateInput,
+  input: Reading,
   contents: Map<string, Uint8Array>,
 ): Promise<SourceResource | undefined> {
   const { types, report } = input;
@@ -86,11 +140,12 @@ async function parseResource(
     report('bad_value', entry.value.place, `"${type.name}" must be a map of keys and values`, hintOfKeys(type));
     return undefined;
   }
-  const { value, isWhole } = typesWithContent.has(type.name)
+  const condition = readWhen(fields.get('when'), input);
+  const { value, isWhole, template }: Awaited<ReturnType<typeof withContent>> = typesWithContent.has(type.name)
     ? await withContent(entry.value, input, contents)
     : { value: yamlValue(entry.value), isWhole: true };
   const parsed = checkDesired(type, value, entry.value, report);
-  if (parsed === undefined || !isWhole) return undefined;
+  if (parsed === undefined || !isWhole || condition === 'wrong') return undefined;
   const id = type.id(parsed.output);
   if (!idPattern.test(id)) {
     report(
@@ -103,7 +158,31 @@ async function parseResource(
   }
   const place = node.place;
   const key = resourceKey(type.name, id);
-  return { type: type.name, id, desired: parsed.input, ...references, key, crate: input.name, place, referencePlaces };
+  const { content: _placeholder, ...rest } = parsed.input;
+  const desired = template === undefined ? parsed.input : rest;
+  const extra = { ...references, ...condition, ...(template === undefined ? {} : { template }) };
+  return { type: type.name, id, desired, ...extra, key, crate: input.name, place, referencePlaces };
+}
+
+/** Nothing when there is no `when`. */
+function readWhen(
+  field: YamlEntry | undefined,
+  { names, report }: Reading,
+): Pick<SourceResource, 'when' | 'whenCheck'> | 'wrong' {
+  if (field === undefined) return {};
+  const { place } = field.value;
+  if (field.value.kind === 'scalar' && typeof field.value.value === 'boolean') {
+    report('bad_expression', place, '"when" must be an expression, not a flag', 'Write it as text: when: vars.enabled');
+    return 'wrong';
+  }
+  const text = readText(field.value, 'expression', /^/, report);
+  if (text === undefined) return 'wrong';
+  const checked = checkExpression(text, names);
+  for (const { message, at, unknown } of checked.problems) {
+    const hint = unknown === undefined ? undefined : suggestionHint(unknown.name, unknown.known);
+    report('bad_expression', place, `"when", character ${at + 1}: ${message}`, hint);
+  }
+  return checked.ok ? { when: text, whenCheck: { ast: checked.ast, place } } : 'wrong';
 }
 
 /** The one key of a resource that names its type. */
@@ -117,7 +196,7 @@ function findType(
     return undefined;
   }
   const named = node.entries.filter((entry) => types.has(entry.key));
-  const others = node.entries.filter((entry) => !types.has(entry.key) && !isListKey(entry.key));
+  const others = node.entries.filter((entry) => !types.has(entry.key) && !isResourceKey(entry.key));
   const typeNames = [...types.keys()];
   for (const entry of others) {
     if (named.length === 0) {
@@ -128,7 +207,7 @@ function findType(
         suggestionHint(entry.key, typeNames),
       );
     } else {
-      reportUnknownKey(entry.key, entry.keyPlace, listKeys, 'a resource', report);
+      reportUnknownKey(entry.key, entry.keyPlace, resourceKeys, 'a resource', report);
     }
   }
   const [entry, second] = named;
@@ -174,6 +253,6 @@ function hintOfKeys(type: ResourceType): string | undefined {
   return keys.length === 0 ? undefined : `Its keys: ${keys.join(', ')}.`;
 }
 
-function isListKey(key: string): boolean {
-  return (listKeys as readonly string[]).includes(key);
+function isResourceKey(key: string): boolean {
+  return (resourceKeys as readonly string[]).includes(key);
 }

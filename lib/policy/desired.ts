@@ -6,7 +6,7 @@ import { canonicalize, type Json } from '../crypto/jcs.ts';
 import { quoteHint, reportUnknownKey } from './fields.ts';
 import type { Report } from './problem.ts';
 import { type ResourceType, typesWithContent } from './resource-types.ts';
-import { quote, type YamlMap, type YamlNode, type YamlValue, yamlNodeAt } from './yaml.ts';
+import { quote, type YamlMap, type YamlNode, type YamlValue, yamlNodeAt, yamlValue } from './yaml.ts';
 
 export type Desired = {
   /** As written: what is signed, since only that is sure to parse again on a node. */
@@ -43,10 +43,28 @@ export function checkDesired(
   return { input, output: parsed.data };
 }
 
+/** The plain value of a node, as canonical JSON can carry it. Returns `undefined` after reporting what is wrong. */
+export function readJson(node: YamlNode, what: string, report: Report): Json | undefined {
+  const odd = findOdd(node);
+  if (odd !== undefined) {
+    report('bad_value', odd.node.place, `${what}: ${odd.message}`, odd.hint ?? quoteHint(odd.node));
+    return undefined;
+  }
+  const value = plain(yamlValue(node));
+  try {
+    canonicalize(value);
+  } catch (error) {
+    if (!(error instanceof CryptoError)) throw error;
+    report('bad_value', node.place, `${what} holds text that is not well-formed Unicode`);
+    return undefined;
+  }
+  return value;
+}
+
 /** The keys that a type takes in YAML, as far as its schema shows them. */
 export function knownKeys(type: ResourceType): readonly string[] {
   const keys = type.schema instanceof z.ZodObject ? Object.keys(type.schema.shape) : [];
-  return typesWithContent.has(type.name) ? [...new Set([...keys, 'content', 'source'])] : keys;
+  return typesWithContent.has(type.name) ? [...new Set([...keys, 'content', 'source', 'template'])] : keys;
 }
 
 function reportIssue(issue: z.core.$ZodIssue, type: ResourceType, source: YamlMap, report: Report): void {

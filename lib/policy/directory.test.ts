@@ -67,7 +67,7 @@ test('a folder that is no policy directory gives one clear error', async (t) => 
 for (const [what, text, problem, hint] of [
   ['broken YAML', 'resources:\n  - file: {path: /a\n', 'crates/motd.yaml:3:1 syntax', /^$/],
   ['an unknown key', 'resource: []\nresources: []\n', 'crates/motd.yaml:1:1 unknown_key', /"resources"/],
-  ['variables, which come later', 'vars: {a: 1}\nresources: []\n', 'crates/motd.yaml:1:1 unknown_key', /Known/],
+  ['a key that is misspelt', 'var: {a: 1}\nresources: []\n', 'crates/motd.yaml:1:1 unknown_key', /"vars"/],
   ['another name', 'crate: other\nresources: []\n', 'crates/motd.yaml:1:8 bad_value', /Rename/],
   ['no resources', 'crate: motd\n', 'crates/motd.yaml:1:1 missing_key', /^$/],
   ['a resource that is text', 'resources: [file]\n', 'crates/motd.yaml:1:13 bad_value', /- file/],
@@ -79,10 +79,10 @@ for (const [what, text, problem, hint] of [
     /"- "/,
   ],
   [
-    'a condition, which comes later',
-    'resources:\n  - note: {name: b}\n    when: x\n',
+    'a key of a resource that is misspelt',
+    'resources:\n  - note: {name: b}\n    whne: x\n',
     'crates/motd.yaml:3:5 unknown_key',
-    /Known/,
+    /"when"/,
   ],
   [
     'a misspelt key',

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { type Contents, readPlainFile } from './contents.ts';
 import { type CrateSource, parseCrateSource } from './crate-source.ts';
 import { PolicyError } from './errors.ts';
-import { type HoldfastSource, parseHoldfast } from './holdfast-source.ts';
+import { type HoldfastSource, noHoldfast, parseHoldfast } from './holdfast-source.ts';
+import { resolveIncludes } from './includes.ts';
 import { crateNamePattern, maxCrates } from './names.ts';
 import { errorsInto, type Place, type Problem, type Report, warningsInto } from './problem.ts';
 import type { ResourceTypes } from './resource-types.ts';
@@ -33,17 +34,27 @@ export async function loadPolicyDirectory(root: string, types: ResourceTypes): P
   const problems: Problem[] = [];
   const report = errorsInto(problems);
   const top = await loadYaml(join(root, 'holdfast.yaml'), 'holdfast.yaml', report);
-  const holdfast = top === undefined ? { bindings: [] } : parseHoldfast(top, report);
+  const holdfast = top === undefined ? noHoldfast : parseHoldfast(top, report);
   const found = await findCrates(root, report, warningsInto(problems));
+  const boundVars = new Set(holdfast.bindings.flatMap((binding) => [...binding.vars.keys()]));
   const crates: CrateSource[] = [];
   for (const { name, file, folder } of found) {
     const node = await loadYaml(join(root, file), file, report);
     if (node === undefined) continue;
     crates.push(
-      await parseCrateSource({ name, root: node, types, report, ...(folder === undefined ? {} : { folder }) }),
+      await parseCrateSource({
+        name,
+        root: node,
+        types,
+        report,
+        fleetVars: holdfast.vars,
+        boundVars,
+        ...(folder === undefined ? {} : { folder }),
+      }),
     );
   }
-  return { holdfast, crates, crateNames: new Set(found.map((crate) => crate.name)), problems };
+  const crateNames = new Set(found.map((crate) => crate.name));
+  return { holdfast: resolveIncludes(holdfast, crates, crateNames, report), crates, crateNames, problems };
 }
 
 /** One clear error for the commonest slip: the wrong folder. */

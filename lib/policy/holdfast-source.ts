@@ -5,26 +5,32 @@ import { isGlob } from './glob.ts';
 import type { Match } from './model.ts';
 import { crateNamePattern, labelPattern, maxBindings, maxCrates, maxLabels } from './names.ts';
 import type { Place, Report } from './problem.ts';
+import { readVars, type SourceVars } from './vars.ts';
 import { quote, type YamlEntry, type YamlNode } from './yaml.ts';
 
 export type SourceBinding = {
   readonly match: Match;
   readonly crates: readonly { readonly name: string; readonly place: Place }[];
+  readonly vars: SourceVars;
   readonly place: Place;
 };
 export type HoldfastSource = {
+  /** Of the whole fleet; bindings override them. */
+  readonly vars: SourceVars;
   readonly bindings: readonly SourceBinding[];
   /** How long a release stands, if the policy says so. */
   readonly expiresMs?: number;
 };
+
+export const noHoldfast: HoldfastSource = { vars: new Map(), bindings: [] };
 
 const unitsMs = { h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 } as const;
 const maxExpiresMs = 5 * 366 * unitsMs.d;
 
 /** Reads the root of `holdfast.yaml`; what is not usable is reported and left out. */
 export function parseHoldfast(root: YamlNode, report: Report): HoldfastSource {
-  const fields = readFields(root, ['bindings', 'release'], 'holdfast.yaml', report);
-  if (fields === undefined) return { bindings: [] };
+  const fields = readFields(root, ['bindings', 'release', 'vars'], 'holdfast.yaml', report);
+  if (fields === undefined) return noHoldfast;
   const bindings = fields.get('bindings');
   if (bindings === undefined) {
     report(
@@ -36,6 +42,7 @@ export function parseHoldfast(root: YamlNode, report: Report): HoldfastSource {
   }
   const expiresMs = readRelease(fields.get('release'), report);
   return {
+    vars: readVars(fields.get('vars'), report),
     bindings: readList(bindings, maxBindings, report).flatMap((node) => readBinding(node, report) ?? []),
     ...(expiresMs === undefined ? {} : { expiresMs }),
   };
@@ -68,14 +75,17 @@ function readRelease(field: YamlEntry | undefined, report: Report): number | und
 }
 
 function readBinding(node: YamlNode, report: Report): SourceBinding | undefined {
-  const fields = readFields(node, ['match', 'crates'], 'a binding', report);
+  const fields = readFields(node, ['match', 'crates', 'vars'], 'a binding', report);
   if (fields === undefined) return undefined;
   const matchField = fields.get('match');
   const cratesField = fields.get('crates');
   if (matchField === undefined) {
     report('missing_key', node.place, 'a binding without "match"', 'For every node write: match: {name: "*"}');
   }
-  if (cratesField === undefined) report('missing_key', node.place, 'a binding without "crates"');
+  const vars = readVars(fields.get('vars'), report);
+  if (cratesField === undefined && !fields.has('vars')) {
+    report('missing_key', node.place, 'a binding without "crates"', 'Give crates, vars, or both.');
+  }
   const match = matchField === undefined ? undefined : readMatch(matchField.value, report);
   const crates: { name: string; place: Place }[] = [];
   for (const item of readList(cratesField, maxCrates, report)) {
@@ -91,7 +101,7 @@ function readBinding(node: YamlNode, report: Report): SourceBinding | undefined 
   if (cratesField?.value.kind === 'list' && cratesField.value.items.length === 0) {
     report('bad_value', cratesField.value.place, 'a binding of no crates', 'Name crates, or remove the binding.');
   }
-  return { match, crates, place: node.place };
+  return { match, crates, vars, place: node.place };
 }
 
 function readMatch(node: YamlNode, report: Report): Match | undefined {

@@ -88,8 +88,15 @@ test('a crate is read back as it was written', () => {
 });
 
 for (const [what, crate] of [
-  ['an unknown member', { v: 1, crate: 'motd', resources: [], vars: {} }],
-  ['an unknown member of a resource', { v: 1, crate: 'motd', resources: [{ ...resource, when: 'x' }] }],
+  ['an unknown member', { v: 1, crate: 'motd', resources: [], x: {} }],
+  ['no vars in a second form', { v: 1, crate: 'motd', resources: [], vars: {} }],
+  ['a var of a bad name', { v: 1, crate: 'motd', resources: [], vars: { __proto__x: 1 } }],
+  ['an empty condition', { v: 1, crate: 'motd', resources: [{ ...resource, when: '' }] }],
+  [
+    'both a template and content',
+    { v: 1, crate: 'motd', resources: [{ ...resource, template: { sha256: digest, bytes: 3 } }] },
+  ],
+  ['an unknown member of a resource', { v: 1, crate: 'motd', resources: [{ ...resource, x: 'x' }] }],
   ['content that is text', { v: 1, crate: 'motd', resources: [{ ...resource, desired: { content: 'x' } }] }],
   [
     'content of a negative size',

@@ -16,20 +16,24 @@ import {
   maxBindings,
   maxCrateBytes,
   maxCrates,
+  maxExpressionChars,
   maxLabels,
   maxManifestBytes,
   maxReferences,
   maxReleaseNumber,
   maxResources,
+  maxVars,
   noPrevious,
   parseReference,
   typeNamePattern,
+  varNamePattern,
 } from './names.ts';
 import { typesWithContent } from './resource-types.ts';
+import type { Inputs, Vars } from './vars.ts';
 
 /** The nodes that a binding means: all given conditions hold. Never empty, so that no slip means "every node". */
 export type Match = { readonly name?: string; readonly labels?: { readonly [name: string]: string } };
-export type Binding = { readonly match: Match; readonly crates: readonly string[] };
+export type Binding = { readonly match: Match; readonly crates: readonly string[]; readonly vars?: Vars };
 /** A crate's digest, and the digests of the contents that it refers to; all of them sorted and without repeats. */
 export type ManifestCrate = { readonly name: string; readonly sha256: string; readonly blobs: readonly string[] };
 
@@ -41,6 +45,8 @@ export type Manifest = {
   readonly previous: string;
   readonly created: number;
   readonly expires: number;
+  /** Of the whole fleet; bindings override them. */
+  readonly vars?: Vars;
   readonly bindings: readonly Binding[];
   readonly crates: readonly ManifestCrate[];
 };
@@ -56,8 +62,21 @@ export type CrateResource = {
   readonly notify?: readonly string[];
   /** References: these come after. */
   readonly before?: readonly string[];
+  /** An expression in CEL: without it being true, a node leaves the resource alone. */
+  readonly when?: string;
+  /** The template that a node renders into the content. */
+  readonly template?: ContentReference;
+  /** The item of the list that `foreach` made this resource of; `when` and the template see it. */
+  readonly item?: Json;
 };
-export type Crate = { readonly crate: string; readonly resources: readonly CrateResource[] };
+export type Crate = {
+  readonly crate: string;
+  /** What the crate declares, with defaults. */
+  readonly vars?: Vars;
+  /** What it declares without a default. */
+  readonly inputs?: Inputs;
+  readonly resources: readonly CrateResource[];
+};
 
 /** What stands in a resource in place of a file's content. */
 export type ContentReference = { readonly sha256: string; readonly bytes: number };
@@ -70,6 +89,14 @@ const time = z
   // The pattern lets 30 February pass; only what formats back to itself is a time.
   .refine((text) => !Number.isNaN(Date.parse(text)) && new Date(text).toISOString() === text);
 const sorted = (texts: readonly string[]) => texts.every((text, i) => i === 0 || (texts[i - 1] as string) < text);
+
+const varName = z.string().regex(varNamePattern);
+const varsSchema = z
+  .record(varName, z.json())
+  .refine((vars) => Object.keys(vars).length >= 1 && Object.keys(vars).length <= maxVars);
+const inputsSchema = z
+  .record(varName, z.enum(['text', 'number', 'flag', 'list', 'map']))
+  .refine((inputs) => Object.keys(inputs).length >= 1 && Object.keys(inputs).length <= maxVars);
 
 const matchSchema = z
   .strictObject({
@@ -89,8 +116,13 @@ const manifestSchema = z
     previous: digest,
     created: time,
     expires: time,
+    vars: varsSchema.optional(),
     bindings: z
-      .array(z.strictObject({ match: matchSchema, crates: z.array(crateName).min(1).max(maxCrates) }))
+      .array(
+        z
+          .strictObject({ match: matchSchema, crates: z.array(crateName).max(maxCrates), vars: varsSchema.optional() })
+          .refine((binding) => binding.crates.length > 0 || binding.vars !== undefined, 'a binding of nothing'),
+      )
       .max(maxBindings),
     crates: z
       .array(z.strictObject({ name: crateName, sha256: digest, blobs: z.array(digest).refine(sorted, 'not sorted') }))
@@ -119,7 +151,15 @@ const resourceSchema = z
     requires: references.optional(),
     notify: references.optional(),
     before: references.optional(),
+    when: z.string().min(1).max(maxExpressionChars).optional(),
+    template: contentSchema.optional(),
+    item: z.json().optional(),
   })
+  .refine(
+    ({ type, desired, template }) =>
+      template === undefined || (typesWithContent.has(type) && desired['content'] === undefined),
+    'a template where none can be',
+  )
   .refine(
     ({ type, desired }) =>
       !typesWithContent.has(type) ||
@@ -130,6 +170,8 @@ const resourceSchema = z
 const crateSchema = z.strictObject({
   v: z.literal(1),
   crate: crateName,
+  vars: varsSchema.optional(),
+  inputs: inputsSchema.optional(),
   resources: z.array(resourceSchema).max(maxResources),
 });
 
@@ -137,13 +179,20 @@ const crateSchema = z.strictObject({
 export function parseManifest(bytes: Uint8Array): Manifest {
   const value = parseWith(manifestSchema, bytes, maxManifestBytes, 'manifest');
   const { fleet, number, previous, crates } = value;
-  const bindings = value.bindings.map((binding) => ({ match: compact(binding.match), crates: binding.crates }));
+  const bindings = value.bindings.map(
+    ({ match, crates: given, vars }): Binding => ({
+      match: compact(match),
+      crates: given,
+      ...(vars === undefined ? {} : { vars: vars as Vars }),
+    }),
+  );
   return {
     fleet,
     number,
     previous,
     created: Date.parse(value.created),
     expires: Date.parse(value.expires),
+    ...(value.vars === undefined ? {} : { vars: value.vars as Vars }),
     bindings,
     crates,
   };
@@ -154,29 +203,54 @@ export function formatManifest(manifest: Manifest): Uint8Array {
   const { fleet, number, previous, bindings, crates } = manifest;
   const created = new Date(manifest.created).toISOString();
   const expires = new Date(manifest.expires).toISOString();
+  const vars = jsonVars(manifest.vars);
   return utf8(
-    canonicalize({ v: 1, fleet, number, previous, created, expires, bindings: bindings.map(jsonBinding), crates }),
+    canonicalize({
+      v: 1,
+      fleet,
+      number,
+      previous,
+      created,
+      expires,
+      ...vars,
+      bindings: bindings.map(jsonBinding),
+      crates,
+    }),
   );
 }
 
 /** Reads attacker-controlled bytes. Throws `PolicyError` `malformed`, and nothing else. */
 export function parseCrate(bytes: Uint8Array): Crate {
   const value = parseWith(crateSchema, bytes, maxCrateBytes, 'crate');
-  return { crate: value.crate, resources: value.resources.map((resource) => compact(resource) as CrateResource) };
+  const resources = value.resources.map((resource) => compact(resource) as CrateResource);
+  const { crate, vars, inputs } = value;
+  return { ...compact({ crate, vars: vars as Vars | undefined, inputs: inputs as Inputs | undefined }), resources };
 }
 
 export function formatCrate(crate: Crate): Uint8Array {
-  return utf8(canonicalize({ v: 1, crate: crate.crate, resources: crate.resources as unknown as Json }));
+  const { vars, inputs, resources } = crate;
+  const inputsGiven = inputs !== undefined && Object.keys(inputs).length > 0 ? { inputs } : {};
+  return utf8(
+    canonicalize({
+      v: 1,
+      crate: crate.crate,
+      ...jsonVars(vars),
+      ...inputsGiven,
+      resources: resources as unknown as Json,
+    }),
+  );
 }
 
 /** What decides what nodes do: equal for two releases exactly when they differ in number, times and chain alone. */
-export function formatContent(manifest: Pick<Manifest, 'bindings' | 'crates'>): string {
-  return canonicalize({ bindings: manifest.bindings.map(jsonBinding), crates: manifest.crates });
+export function formatContent(manifest: Pick<Manifest, 'vars' | 'bindings' | 'crates'>): string {
+  const { vars, bindings, crates } = manifest;
+  return canonicalize({ ...jsonVars(vars), bindings: bindings.map(jsonBinding), crates });
 }
 
-/** The blob that a resource's content is in, if it has any. */
+/** The blob that a resource's content is in, or is rendered from, if it has any. */
 export function contentOf(resource: CrateResource): ContentReference | undefined {
   if (!typesWithContent.has(resource.type)) return undefined;
+  if (resource.template !== undefined) return resource.template;
   const content = contentSchema.safeParse(resource.desired['content']);
   return content.success ? content.data : undefined;
 }
@@ -196,7 +270,12 @@ function parseWith<T extends z.ZodType>(schema: T, bytes: Uint8Array, maxBytes: 
 }
 
 function jsonBinding(binding: Binding): Json {
-  return { match: compact(binding.match) as Json, crates: binding.crates };
+  return { match: compact(binding.match) as Json, crates: binding.crates, ...jsonVars(binding.vars) };
+}
+
+/** No vars have one form, which is none. */
+function jsonVars(vars: Vars | undefined): { readonly vars?: Vars } {
+  return vars === undefined || Object.keys(vars).length === 0 ? {} : { vars };
 }
 
 /** Without members that are `undefined`, which canonical JSON can't carry. */

@@ -23,6 +23,10 @@ export const maxCrates = 1000;
 export const maxResources = 2000;
 export const maxReferences = 100;
 export const maxLabels = 32;
+/** Names of vars; `-` would be a subtraction in `when`. */
+export const varNamePattern = /^[a-z][a-z0-9_]{0,62}$/;
+export const maxVars = 200;
+export const maxExpressionChars = 2048;
 
 /** A reference to a resource: of the same crate when `crate` is absent. `key` is `type/id`. */
 export type Reference = { readonly crate?: string; readonly key: string };

@@ -21,6 +21,17 @@ export type ProblemCode =
   | 'bad_path'
   | 'unreadable_file'
   | 'too_large'
+  | 'unknown_var'
+  /** A var without default that some node would lack. */
+  | 'missing_var'
+  /** A `when` that is no expression, or names what is not there. */
+  | 'bad_expression'
+  /** A `when` that holds on no node. */
+  | 'impossible_when'
+  | 'needless_when'
+  | 'bad_template'
+  /** A secret written out, in YAML or in a file of a crate. */
+  | 'plain_secret'
   /** A file or folder where no crate can be. */
   | 'misplaced';
 

@@ -1,52 +1,86 @@
 /** The content of a resource as written, inline or as a file of the crate, turned into a blob and a reference to it. */
 
 import { sha256Hex } from '../crypto/digest.ts';
-import { utf8 } from '../crypto/encoding.ts';
+import { fromUtf8, utf8 } from '../crypto/encoding.ts';
 import { CryptoError } from '../crypto/errors.ts';
 import { readContents } from './contents.ts';
 import type { CrateInput } from './crate-source.ts';
+import type { Names } from './expression.ts';
 import { readText } from './fields.ts';
+import type { ContentReference } from './model.ts';
 import type { Report } from './problem.ts';
+import { suggestionHint } from './suggest.ts';
+import { checkTemplate, maxTemplateBytes } from './template.ts';
 import { type YamlEntry, type YamlMap, type YamlValue, yamlValue } from './yaml.ts';
+
+/** The crate that the content is of, and the names that a template of this resource may use. */
+export type ContentInput = Pick<CrateInput, 'name' | 'folder' | 'report'> & { readonly names: Names };
+
+const contentKeys: ReadonlySet<string> = new Set(['content', 'source', 'template']);
 
 /** Stands in for content that could not be read, so that the schema can still show what else is wrong. */
 const missingContent = { sha256: '0'.repeat(64), bytes: 0 };
 
 /**
- * What is desired, with `content` or `source` replaced by what nodes get: the digest and size of the bytes. The bytes
- * are added to `contents`. Not whole when they could not be read, which was reported then.
+ * What is desired, with `content`, `source` or `template` replaced by what nodes get: the digest and size of the bytes.
+ * The bytes are added to `contents`. Not whole when they could not be read, which was reported then.
  */
 export async function withContent(
   map: YamlMap,
-  input: CrateInput,
+  input: ContentInput,
   contents: Map<string, Uint8Array>,
-): Promise<{ readonly value: YamlValue; readonly isWhole: boolean }> {
-  const content = map.entries.find((entry) => entry.key === 'content');
-  const source = map.entries.find((entry) => entry.key === 'source');
-  const rest = yamlValue({ ...map, entries: map.entries.filter((entry) => entry !== content && entry !== source) });
-  if (content === undefined && source === undefined) return { value: rest, isWhole: true };
-  const bytes = await readBytes(content, source, input);
-  if (bytes === undefined) return { value: { ...(rest as object), content: missingContent }, isWhole: false };
-  const sha256 = sha256Hex(bytes);
-  contents.set(sha256, bytes);
-  return { value: { ...(rest as object), content: { sha256, bytes: bytes.length } }, isWhole: true };
+): Promise<{ readonly value: YamlValue; readonly isWhole: boolean; readonly template?: ContentReference }> {
+  const fields = map.entries.filter((entry) => contentKeys.has(entry.key));
+  const [field, second] = fields;
+  const rest = yamlValue({ ...map, entries: map.entries.filter((entry) => !contentKeys.has(entry.key)) });
+  if (field === undefined) return { value: rest, isWhole: true };
+  const placeholder = { ...(rest as object), content: missingContent };
+  if (second !== undefined) {
+    input.report('bad_value', second.keyPlace, `both "${field.key}" and "${second.key}"`, 'Keep one of them.');
+    return { value: placeholder, isWhole: false };
+  }
+  const bytes = await readBytes(field, input);
+  if (bytes === undefined) return { value: placeholder, isWhole: false };
+  const reference = { sha256: sha256Hex(bytes), bytes: bytes.length };
+  if (field.key !== 'template') {
+    contents.set(reference.sha256, bytes);
+    return { value: { ...(rest as object), content: reference }, isWhole: true };
+  }
+  const isWhole = checkSource(bytes, field, input);
+  if (isWhole) contents.set(reference.sha256, bytes);
+  // What a template becomes is known on the node only; the schema gets to see something of its shape.
+  return { value: placeholder, isWhole, template: reference };
 }
 
-async function readBytes(
-  content: YamlEntry | undefined,
-  source: YamlEntry | undefined,
-  input: CrateInput,
-): Promise<Uint8Array | undefined> {
-  const { report } = input;
-  if (content !== undefined && source !== undefined) {
-    report('bad_value', source.keyPlace, 'both "content" and "source"', 'Keep one of them.');
-    return undefined;
+async function readBytes(field: YamlEntry, input: ContentInput): Promise<Uint8Array | undefined> {
+  const isInline = field.key === 'content';
+  const text = readText(field.value, isInline ? 'content' : 'path', /^/, input.report);
+  if (text === undefined) return undefined;
+  return isInline ? inlineContent(text, field, input.report) : sourceContent(text, field, input);
+}
+
+/** Reports what is wrong with a template, with its file and line. */
+function checkSource(bytes: Uint8Array, field: YamlEntry, { name, names, report }: ContentInput): boolean {
+  const { place } = field.value;
+  if (bytes.length > maxTemplateBytes) {
+    report('too_large', place, `a template of ${bytes.length} bytes, limit ${maxTemplateBytes}`);
+    return false;
   }
-  const field = content ?? source;
-  const text =
-    field === undefined ? undefined : readText(field.value, content === undefined ? 'path' : 'content', /^/, report);
-  if (field === undefined || text === undefined) return undefined;
-  return field === content ? inlineContent(text, field, report) : sourceContent(text, field, input);
+  let text: string;
+  try {
+    text = fromUtf8(bytes);
+  } catch (error) {
+    if (!(error instanceof CryptoError)) throw error;
+    report('bad_template', place, 'the template is not UTF-8 text');
+    return false;
+  }
+  const problems = checkTemplate(text, names);
+  const path = field.value.kind === 'scalar' ? String(field.value.value) : '';
+  for (const { message, line, column, unknown } of problems) {
+    const hint = unknown === undefined ? undefined : suggestionHint(unknown.name, unknown.known);
+    report('bad_template', { file: `crates/${name}/${path}`, line, column }, message, hint);
+  }
+  return problems.length === 0;
 }
 
 function inlineContent(text: string, field: YamlEntry, report: Report): Uint8Array | undefined {
@@ -59,7 +93,7 @@ function inlineContent(text: string, field: YamlEntry, report: Report): Uint8Arr
   }
 }
 
-async function sourceContent(source: string, field: YamlEntry, input: CrateInput): Promise<Uint8Array | undefined> {
+async function sourceContent(source: string, field: YamlEntry, input: ContentInput): Promise<Uint8Array | undefined> {
   const { folder, name, report } = input;
   if (folder === undefined) {
     const hint = `Move it to crates/${name}/crate.yaml, and the file to crates/${name}/files/.`;
