@@ -1,5 +1,5 @@
 /** The policy of the demonstration: small, real, and confined to a directory of the state directory. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { access, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export type DemoPolicy = {
@@ -10,22 +10,16 @@ export type DemoPolicy = {
   readonly driftPath: string;
 };
 
-/** Writes the policy directory for nodes whose files are to lie below `root`. Written again, it is the same. */
+/** Writes the policy directory for nodes whose files are to lie below `root`, unless there is one: it may have been edited. */
 export async function writeDemoPolicy(directory: string, root: string): Promise<DemoPolicy> {
   const [motd, settings, link] = ['motd', 'app.conf', 'current.conf'].map((name) => join(root, 'etc', name)) as [
     string,
     string,
     string,
   ];
+  const policy = { directory, files: [motd, settings, link], driftPath: settings };
+  if (await exists(join(directory, 'holdfast.yaml'))) return policy;
   await mkdir(join(directory, 'crates', 'welcome', 'files'), { recursive: true });
-  await writeFile(
-    join(directory, 'holdfast.yaml'),
-    `# Which nodes get which crates. Labels come from the enrollment token, never from the node.
-bindings:
-  - match: { labels: { role: demo } }
-    crates: [welcome]
-`,
-  );
   await writeFile(
     join(directory, 'crates', 'welcome', 'crate.yaml'),
     `crate: welcome
@@ -52,5 +46,21 @@ resources:
     join(directory, 'crates', 'welcome', 'files', 'motd'),
     'This machine is held to a policy that its operators signed.\n',
   );
-  return { directory, files: [motd, settings, link], driftPath: settings };
+  // Last, because it says that the directory is whole.
+  await writeFile(
+    join(directory, 'holdfast.yaml'),
+    `# Which nodes get which crates. Labels come from the enrollment token, never from the node.
+bindings:
+  - match: { labels: { role: demo } }
+    crates: [welcome]
+`,
+  );
+  return policy;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }

@@ -18,12 +18,12 @@ import {
   sshFingerprint,
   sshPublicKeyOf,
 } from '../../lib/crypto/ssh-key.ts';
-import { hashTokenSecret, parseEnrollmentToken } from '../../lib/crypto/token.ts';
 import { pemEncode } from '../../lib/crypto/x509.ts';
 import type { Standalone } from './compose.ts';
-import type { Commands, Program, Ran } from './demo-commands.ts';
+import { rejectGuest } from './demo-guest.ts';
 import { type DemoPolicy, writeDemoPolicy } from './demo-policy.ts';
 import { type DemoReport, prove } from './demo-report.ts';
+import { joinFleet, lastLine, mint, type Round, readNodeUuid, succeed } from './demo-round.ts';
 import { readWhole, writeWhole } from './files.ts';
 import type { StatePaths } from './paths.ts';
 
@@ -45,15 +45,6 @@ export async function demoOperator(paths: StatePaths, report: DemoReport): Promi
   });
 }
 
-/** What every step has at hand. */
-export type Round = {
-  readonly server: Standalone;
-  /** The operator's private key file. */
-  readonly keyFile: string;
-  readonly report: DemoReport;
-  readonly commands: Commands;
-};
-
 /** The whole round. Returns the first node's agent, which goes on running. Throws `DemoFailure`. */
 export async function runDemo(round: Round): Promise<ChildProcess> {
   const { server, report, commands } = round;
@@ -68,7 +59,7 @@ export async function runDemo(round: Round): Promise<ChildProcess> {
       `fleet ${server.fleet.descriptor.fleet} (${server.founded ? 'founded now' : 'as before'}), pin ${toBase64url(server.fleet.pin)}`,
     undefined,
   ]);
-  await report.step('policy signed, published', () => publish(round, policy));
+  await publish(round, policy);
   const uuid = await joinFirst(round, agentState);
   await report.step('converged', () => converge(round, agentState, policy));
   await report.step('run again', () => runUnchanged(round, agentState));
@@ -86,29 +77,24 @@ export async function runDemo(round: Round): Promise<ChildProcess> {
 }
 
 const publishedJson = z.object({ number: z.int(), digest: z.string(), signers: z.array(z.string()) });
+const historyJson = z.array(z.object({ number: z.int(), digest: z.string(), expires: z.string() }));
+/** A release that lasts longer than this is not published again. */
+const freshMs = 24 * 3_600_000;
 
-async function publish(round: Round, policy: DemoPolicy) {
+async function publish(round: Round, policy: DemoPolicy): Promise<void> {
   const state = round.server.paths.root;
-  const args = ['policy', 'publish', policy.directory, '--key', round.keyFile, '--state', state, '--json'];
-  const { number, digest, signers } = publishedJson.parse(JSON.parse((await succeed(round, 'holdfast', args)).out));
-  return [`release ${number}, SHA-256 ${digest}\nsigned by ${signers.join(', ')}`, undefined] as const;
-}
-
-const mintedJson = z.object({ token: z.string(), id: z.string(), expires: z.string() });
-
-async function mint(round: Round) {
-  const args = [
-    'token',
-    'create',
-    '--label',
-    'role=demo',
-    '--ttl',
-    '10m',
-    '--state',
-    round.server.paths.root,
-    '--json',
-  ];
-  return mintedJson.parse(JSON.parse((await succeed(round, 'holdfast', args)).out));
+  const [newest] = historyJson.parse(
+    JSON.parse((await succeed(round, 'holdfast', ['policy', 'history', '--state', state, '--json'])).out),
+  );
+  if (newest && Date.parse(newest.expires) > Date.now() + freshMs) {
+    const held = `release ${newest.number}, SHA-256 ${newest.digest}, until ${newest.expires}`;
+    return round.report.step('policy as before', async () => [held, undefined]);
+  }
+  await round.report.step('policy signed, published', async () => {
+    const args = ['policy', 'publish', policy.directory, '--key', round.keyFile, '--state', state, '--json'];
+    const { number, digest, signers } = publishedJson.parse(JSON.parse((await succeed(round, 'holdfast', args)).out));
+    return [`release ${number}, SHA-256 ${digest}\nsigned by ${signers.join(', ')}`, undefined];
+  });
 }
 
 async function joinFirst(round: Round, state: string): Promise<string> {
@@ -126,18 +112,6 @@ async function joinFirst(round: Round, state: string): Promise<string> {
     prove(uuid !== undefined, 'the agent did not write who it is');
     return [`${uuid}, certificate until ${await expiryOf(state)}`, uuid];
   });
-}
-
-async function joinFleet(round: Round, token: string, state: string, hostname: string): Promise<void> {
-  const ran = await tryJoin(round, token, state, hostname);
-  prove(ran.code === 0, `joining ended with ${ran.code}: ${errorLine(ran)}`);
-}
-
-function tryJoin(round: Round, token: string, state: string, hostname: string): Promise<Ran> {
-  return round.commands.run('holdfast-agent', [
-    ...['join', '--server', round.server.url, '--token', token],
-    ...['--state', state, '--hostname', hostname],
-  ]);
 }
 
 async function converge(round: Round, state: string, policy: DemoPolicy) {
@@ -167,46 +141,6 @@ async function repairDrift(round: Round, state: string, { driftPath }: DemoPolic
   prove((await readFile(driftPath, 'utf8')) === before, `${driftPath} is not what the policy says`);
   const mode = ((await stat(driftPath)).mode & 0o777).toString(8).padStart(4, '0');
   return [`${shown(driftPath)} was edited, and is as signed again (mode ${mode})`, undefined] as const;
-}
-
-/** A machine that joins and is revoked: its next run is refused, and so is its UUID with a fresh token. */
-async function rejectGuest(round: Round, state: string): Promise<void> {
-  const { report } = round;
-  await rm(state, { recursive: true, force: true });
-  const uuid = await report.step('second machine joined', async () => {
-    await joinFleet(round, (await mint(round)).token, state, 'demo-2');
-    const joined = await readNodeUuid(state);
-    prove(joined !== undefined, 'the agent did not write who it is');
-    return [joined, joined];
-  });
-  await report.step('revoked, refused', async () => {
-    await succeed(round, 'holdfast', [
-      'node',
-      'revoke',
-      uuid,
-      '--reason',
-      'demonstration',
-      '--state',
-      round.server.paths.root,
-    ]);
-    const next = await round.commands.run('holdfast-agent', ['run', '--once', '--state', state]);
-    prove(next.code === 3, `the revoked node was not refused (exit code ${next.code})`);
-    return [`its next run: ${errorLine(next)}`, undefined];
-  });
-  await report.step('re-enrollment refused', async () => {
-    const { token } = await mint(round);
-    await pretendUnjoined(state, uuid, token);
-    const again = await tryJoin(round, token, state, 'demo-2');
-    prove(again.code === 3, `the revoked UUID was not refused (exit code ${again.code})`);
-    return ['the revoked UUID and key, with a fresh token, are refused', undefined];
-  });
-}
-
-/** Leaves the state of a machine that is about to join as `uuid`, with the keys that it had. */
-async function pretendUnjoined(state: string, uuid: string, token: string): Promise<void> {
-  const attempt = { v: 1, uuid, hostname: 'demo-2', token: hashTokenSecret(parseEnrollmentToken(token).secret) };
-  await writeWhole(join(state, 'joining.json'), JSON.stringify(attempt));
-  await rm(join(state, 'node.json'));
 }
 
 /** From this very host, with everything but the token of this boot. */
@@ -245,32 +179,12 @@ async function verifyLog(round: Round) {
   return [out.trim(), undefined] as const;
 }
 
-async function readNodeUuid(state: string): Promise<string | undefined> {
-  const bytes = await readWhole(join(state, 'node.json'));
-  return bytes && z.object({ uuid: z.string() }).parse(JSON.parse(Buffer.from(bytes).toString('utf8'))).uuid;
-}
-
 async function expiryOf(state: string): Promise<string> {
   return new Date(new X509Certificate(await readFile(join(state, 'tls.cert.pem'))).validTo).toISOString();
-}
-
-async function succeed({ commands }: Round, program: Program, args: readonly string[]): Promise<Ran> {
-  const ran = await commands.run(program, args);
-  prove(ran.code === 0, `\`${program} ${args.slice(0, 2).join(' ')}\` ended with ${ran.code}: ${errorLine(ran)}`);
-  return ran;
-}
-
-function errorLine({ err, out }: Ran): string {
-  const lines = err.split('\n').filter((line) => line !== '' && !line.startsWith('{'));
-  return lines.find((line) => line.startsWith('error:')) ?? lines.at(-1) ?? lastLine(out);
 }
 
 /** Relative when that is shorter to read. */
 function shown(path: string): string {
   const near = relative(process.cwd(), path);
   return near.startsWith('..') ? path : near;
-}
-
-function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1) ?? '';
 }
