@@ -1,0 +1,72 @@
+/** What the tests against AWS emulators share: the endpoints that the runner started, clients for them, fresh tables. */
+import { randomUUID } from 'node:crypto';
+import { CreateTableCommand, DeleteTableCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { openDynamoStore } from '../../lib/store/dynamodb.ts';
+import { createDynamoClients, type DynamoClients } from '../../lib/store/dynamodb-clients.ts';
+import type { MadeStore } from '../conformance/store-cases.ts';
+
+export const region = 'us-east-1';
+export type EmulatorName = 'ministack' | 'moto';
+
+/** Set by run.mjs, on loopback. */
+export function endpointOf(name: EmulatorName): string {
+  const endpoint = process.env[`HOLDFAST_${name.toUpperCase()}_ENDPOINT`];
+  if (endpoint === undefined) throw new Error(`start these tests with "npm run test:aws": ${name} is not running`);
+  return endpoint;
+}
+
+export function dynamoClients(name: EmulatorName): DynamoClients {
+  return createDynamoClients({ region, endpoint: endpointOf(name) });
+}
+
+export type Table = { readonly table: string; readonly streamArn: string; remove(): Promise<void> };
+
+/** A table as the deployed one: on demand, with a stream of new images. */
+export async function createTable(client: DynamoDBClient): Promise<Table> {
+  const table = `holdfast-${randomUUID()}`;
+  const { TableDescription } = await client.send(
+    new CreateTableCommand({
+      TableName: table,
+      BillingMode: 'PAY_PER_REQUEST',
+      AttributeDefinitions: [
+        { AttributeName: 'pk', AttributeType: 'S' },
+        { AttributeName: 'sk', AttributeType: 'S' },
+      ],
+      KeySchema: [
+        { AttributeName: 'pk', KeyType: 'HASH' },
+        { AttributeName: 'sk', KeyType: 'RANGE' },
+      ],
+      StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_IMAGE' },
+    }),
+  );
+  return {
+    table,
+    streamArn: TableDescription!.LatestStreamArn!,
+    async remove() {
+      await client.send(new DeleteTableCommand({ TableName: table }));
+    },
+  };
+}
+
+/** A store for the conformance suite, on a table of its own. */
+export async function makeDynamoStore(name: EmulatorName): Promise<MadeStore> {
+  const clients = dynamoClients(name);
+  const { table, streamArn, remove } = await createTable(clients.client);
+  const open = () => openDynamoStore({ ...clients, table, streamArn, pollMs: 20 });
+  const store = open();
+  const opened = [store];
+  return {
+    store,
+    async reopen() {
+      const again = open();
+      opened.push(again);
+      return again;
+    },
+    async dispose() {
+      for (const each of opened) await each.close();
+      await remove();
+      clients.client.destroy();
+      clients.streams.destroy();
+    },
+  };
+}
