@@ -60,10 +60,16 @@ test('R50 signed policy reaches a node, is held there against drift, and every s
     ],
   );
 
-  const entries = await client.get<{ items: EntryView[] }>('/v1/audit/entries', { order: 'oldest', limit: 500 });
-  const types = entries.items.map(({ entry }) => entry.op.type);
-  for (const type of ['fleet.create', 'server.start', 'policy.publish', 'token.create', 'node.enroll'])
-    assert.ok(types.includes(type), `${type} is in the log`);
+  // The list is of the sealed log, which follows within a second.
+  await t.waitFor(
+    async () => {
+      const entries = await client.get<{ items: EntryView[] }>('/v1/audit/entries', { order: 'oldest', limit: 500 });
+      const types = entries.items.map(({ entry }) => entry.op.type);
+      for (const type of ['fleet.create', 'server.start', 'policy.publish', 'token.create', 'node.enroll'])
+        assert.ok(types.includes(type), `${type} is in the log`);
+    },
+    { timeout: 20_000, interval: 100 },
+  );
 
   await server.close();
   const verdicts = await verifyLog({
