@@ -136,6 +136,11 @@ function fromAudit(error: AuditError): Problem {
         cause: error,
         reason: 'audit_unavailable',
       });
+    case 'unsealed':
+      return new Problem('unavailable', 'it was done, but the audit log has not signed its entry yet', {
+        cause: error,
+        reason: 'audit_unsealed',
+      });
     case 'missing':
       return new Problem('not-found', error.message, { cause: error });
     case 'invalid':

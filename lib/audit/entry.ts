@@ -1,7 +1,8 @@
 /**
  * An entry of the audit log: one canonical JSON text (RFC 8785, strict profile), made once and never made again to
  * verify. `op` is `{id, code, type, phase}`: `id` is random and names this one operation, so that an intent and its
- * outcome can be told to belong together; `code` is the type's permanent code from the registry.
+ * outcome can be told to belong together; `code` is the type's permanent code from the registry. An intent's outcome is
+ * `pending`; that of an intent whose process died is stated later as `unknown`.
  */
 import { fromUtf8 } from '../crypto/encoding.ts';
 import { CryptoError } from '../crypto/errors.ts';
@@ -31,13 +32,18 @@ export type Entry = {
     readonly id: string;
     readonly code: string;
     readonly type: string;
-    readonly phase: 'done' | 'intent' | 'outcome';
+    readonly phase: Phase;
   };
   readonly actor: Actor;
   readonly object: ObjectRef;
-  readonly outcome: 'success' | 'failure' | 'denied';
+  readonly outcome: AuditEvent['outcome'] | 'pending' | 'unknown';
   readonly detail: Detail;
 };
+
+export type Phase = 'done' | 'intent' | 'outcome';
+
+/** What is said of an operation that may only be intended, or of which nobody can say how it ended. */
+export type EntryEvent = Omit<AuditEvent, 'outcome'> & { readonly outcome: Entry['outcome'] };
 
 /** What `parseEvent` made of an event: its fields as canonical text, to be built into an entry as often as needed. */
 export type EventText = {
@@ -62,7 +68,7 @@ export type EntryPlace = {
  * Checks an event against its operation's schema and the entry profile. Throws `AuditError` `invalid`; the message
  * names the member at fault and never its value, which may be a stranger's or a secret.
  */
-export function parseEvent(event: AuditEvent, operationId: string): EventText {
+export function parseEvent(event: EntryEvent, operationId: string, phase: Phase = 'done'): EventText {
   const { type, actor, object, outcome, detail = {} } = event;
   const operation = Object.hasOwn(operations, type) ? operations[type] : undefined;
   if (operation === undefined) throw invalid(`operation type ${JSON.stringify(type)} is not registered`);
@@ -75,12 +81,12 @@ export function parseEvent(event: AuditEvent, operationId: string): EventText {
     assertActor(actor);
     assertObject(object);
     assertDetail(detail as Json, 1);
-    if (!outcomes.has(outcome)) throw malformed('outcome');
+    if (!outcomes[phase].has(outcome)) throw malformed('outcome');
     return {
       actor: canonicalize(actor),
       detail: canonicalize(detail),
       object: canonicalize(object),
-      op: canonicalize({ id: operationId, code: operation.code, type, phase: 'done' }),
+      op: canonicalize({ id: operationId, code: operation.code, type, phase }),
       outcome: canonicalize(outcome),
     };
   } catch (cause) {
@@ -141,10 +147,14 @@ function quote(text: string): string {
   return JSON.stringify(text);
 }
 
-const outcomes: ReadonlySet<unknown> = new Set(['success', 'failure', 'denied']);
+/** What each phase may say. */
+const outcomes: Readonly<Record<Phase, ReadonlySet<unknown>>> = {
+  done: new Set(['success', 'failure', 'denied']),
+  intent: new Set(['pending']),
+  outcome: new Set(['success', 'failure', 'unknown']),
+};
 const kinds: ReadonlySet<unknown> = new Set(['user', 'api-token', 'local-admin', 'node', 'system', 'unauthenticated']);
 const roles: ReadonlySet<unknown> = new Set(['admin', 'viewer', 'compliance']);
-const phases: ReadonlySet<unknown> = new Set(['done', 'intent', 'outcome']);
 const hexHash = /^[0-9a-f]{64}$/;
 const timestamp = /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
 const originPattern = /^[\x21-\x7e]{1,256}$/;
@@ -169,10 +179,11 @@ function assertEntry(value: unknown): Entry {
   if (typeof op['id'] !== 'string' || !/^[0-9a-f]{16}$/.test(op['id'])) throw malformed('op.id');
   if (typeof op['code'] !== 'string' || !/^HF[0-9]{4}$/.test(op['code'])) throw malformed('op.code');
   text(op['type'], 'op.type', 64);
-  if (!phases.has(op['phase'])) throw malformed('op.phase');
+  const { phase } = op;
+  if (phase !== 'done' && phase !== 'intent' && phase !== 'outcome') throw malformed('op.phase');
   assertActor(entry['actor']);
   assertObject(entry['object']);
-  if (!outcomes.has(entry['outcome'])) throw malformed('outcome');
+  if (!outcomes[phase].has(entry['outcome'])) throw malformed('outcome');
   record(entry['detail'], 'detail');
   assertDetail(entry['detail'] as Json, 1);
   return entry as Entry;

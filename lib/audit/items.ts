@@ -31,9 +31,19 @@ export const laneKey = (lane: string): Key => ({ pk: lanesPartition, sk: lane })
 export const headKey: Key = { pk: 'log', sk: 'head' };
 export const checkpointKey: Key = { pk: 'log', sk: 'checkpoint' };
 
+/** One item for each intent that has no outcome yet; the sort key is the operation's id. */
+export const intentsPartition = 'intents';
+export const intentKey = (operationId: string): Key => ({ pk: intentsPartition, sk: operationId });
+
 /** True of a partition that is the log's own, where no operation of another domain may write. */
 export function isReserved(pk: string): boolean {
-  return pk === 'log' || pk === lanesPartition || pk.startsWith('lane#') || pk.startsWith('block#');
+  return (
+    pk === 'log' ||
+    pk === lanesPartition ||
+    pk === intentsPartition ||
+    pk.startsWith('lane#') ||
+    pk.startsWith('block#')
+  );
 }
 
 export function slotBytes(item: Item): Uint8Array {

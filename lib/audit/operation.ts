@@ -1,8 +1,8 @@
 /** An operation on its way into the log: its event, ready to be written, and the caller's writes that go with it. */
 import type { Key, Write } from '../store/port.ts';
-import { type EventText, maxEntryBytes, parseEvent } from './entry.ts';
+import { type EntryEvent, type EventText, maxEntryBytes, type Phase, parseEvent } from './entry.ts';
 import { isReserved } from './items.ts';
-import { type AppendOutcome, AuditError, type AuditEvent } from './port.ts';
+import { type AppendOutcome, AuditError } from './port.ts';
 
 /** Leaves room in a transaction of 100 for the entry and for what opening a lane takes. */
 export const maxOperationWrites = 96;
@@ -21,16 +21,21 @@ export type Operation = {
   readonly reject: (error: AuditError) => void;
 };
 
+/** `own` are writes that the log itself adds, after the caller's. */
+export type OperationInit = {
+  readonly event: EntryEvent;
+  readonly writes: readonly Write[];
+  readonly own?: readonly Write[];
+  readonly operationId: string;
+  readonly phase?: Phase;
+};
+
 /** Throws `AuditError` `invalid`. */
-export function parseOperation(event: AuditEvent, writes: readonly Write[], operationId: string) {
-  if (writes.length > maxOperationWrites) {
-    throw new AuditError('invalid', `${writes.length} writes in one operation, at most ${maxOperationWrites}`);
-  }
-  for (const write of writes) {
-    const { pk } = keyOf(write);
-    if (isReserved(pk)) throw new AuditError('invalid', `partition ${JSON.stringify(pk)} is the audit log's own`);
-  }
-  const text = parseEvent(event, operationId);
+export function parseOperation(init: OperationInit) {
+  const { event, operationId, phase } = init;
+  assertWrites(init);
+  const writes = init.own === undefined ? init.writes : [...init.writes, ...init.own];
+  const text = parseEvent(event, operationId, phase);
   const bytes = Object.values(text).reduce((sum, part) => sum + Buffer.byteLength(part), 0);
   if (bytes > maxEntryBytes - maxPlaceBytes) {
     throw new AuditError('invalid', `the event has ${bytes} bytes, at most ${maxEntryBytes - maxPlaceBytes}`);
@@ -44,6 +49,16 @@ export function parseOperation(event: AuditEvent, writes: readonly Write[], oper
   };
 }
 
+function assertWrites({ writes, own = [] }: OperationInit): void {
+  const most = maxOperationWrites - own.length;
+  if (writes.length > most) {
+    throw new AuditError('invalid', `${writes.length} writes in one operation, at most ${most}`);
+  }
+  for (const write of writes) {
+    const { pk } = keyOf(write);
+    if (isReserved(pk)) throw new AuditError('invalid', `partition ${JSON.stringify(pk)} is the audit log's own`);
+  }
+}
 export function keyOf(write: Write): Key {
   return write.kind === 'put' ? write.item : write.key;
 }

@@ -22,6 +22,9 @@ export type Actor = {
 /** What it was done to. */
 export type ObjectRef = { readonly kind: string; readonly id: string };
 
+/** What is about to be done: its outcome comes later. */
+export type IntentEvent = Omit<AuditEvent, 'outcome'>;
+
 export type AuditEvent = {
   readonly type: OperationType;
   readonly actor: Actor;
@@ -39,18 +42,53 @@ export type AppendOutcome =
   | { readonly ok: true; readonly entry: EntryRef }
   | { readonly ok: false; readonly failed: readonly number[] };
 
+/** A durable intent. The act may be done only now, and whatever comes of it must be settled. */
+export type Intent = {
+  readonly ok: true;
+  readonly entry: EntryRef;
+  /**
+   * Appends the outcome entry, in one transaction with `writes` (at most 95). `detail` replaces that of the intent, for
+   * what only the act could tell. `ok: false` leaves the intent open: settle it again. Throws as `append` does, and
+   * `invalid` once it is settled; an intent that is not settled for 10 minutes is stated as of unknown outcome.
+   */
+  settle(outcome: 'success' | 'failure', writes?: readonly Write[], detail?: Detail): Promise<AppendOutcome>;
+};
+
+export type IntentOutcome = Intent | { readonly ok: false; readonly failed: readonly number[] };
+
 export interface AuditLog {
   /**
    * Class A: applies `writes` (at most 96) and appends the entry in one transaction. When it returns `ok`, both are
-   * durable. Throws `AuditError` `unavailable` when nothing was written, `invalid` for an event outside its schema.
-   * An unknown outcome is resolved inside, by reading the slot.
+   * durable. Throws `AuditError` `invalid` for an event outside its schema, and `unavailable` when nothing was written
+   * or when, after an answer was lost, the store can't be asked what stands; the message says which. Either way there
+   * is no operation without its entry: the entry stands exactly when the writes do.
    */
   append(event: AuditEvent, writes?: readonly Write[]): Promise<AppendOutcome>;
-  /** Class D: records a denial or a warning. Never throws; floods become one `gap` entry per actor and interval. */
+  /**
+   * Class I, for an effect outside the store: when it returns `ok`, the intent (at most 95 `writes` with it) is durable,
+   * and the act may begin. Throws as `append` does.
+   */
+  intend(event: IntentEvent, writes?: readonly Write[]): Promise<IntentOutcome>;
+  /**
+   * Class S: as `append`, and returns once a signed checkpoint covers the entry. Throws `unsealed` when none does within
+   * 30 s: then the operation and its entry stand, unsigned yet.
+   */
+  appendSealed(event: AuditEvent, writes?: readonly Write[]): Promise<AppendOutcome>;
+  /**
+   * Class D: records a denial or a warning. Never throws, and waits for the entry no longer than a second: the denial
+   * stands without it. Floods become one `gap` entry per actor and interval.
+   */
   deny(event: AuditEvent): Promise<void>;
 }
 
-export type AuditErrorCode = 'unavailable' | 'invalid' | 'malformed' | 'not_authentic' | 'corrupt' | 'missing';
+export type AuditErrorCode =
+  | 'unavailable'
+  | 'unsealed'
+  | 'invalid'
+  | 'malformed'
+  | 'not_authentic'
+  | 'corrupt'
+  | 'missing';
 
 export class AuditError extends Error {
   override readonly name = 'AuditError';

@@ -47,6 +47,8 @@ export const operations = define({
       labels: z.record(text(63), text(63)),
       platform: text(64),
       version: text(64),
+      serial: text(64).optional(),
+      expires: text(30).optional(),
     }),
   },
   'node.enroll.refuse': {
@@ -114,6 +116,19 @@ export const operations = define({
     }),
   },
   'policy.refuse': { code: 'HF0402', detail: z.strictObject({ reason }) },
+  'secret.set': { code: 'HF0500', detail: z.strictObject({ version: z.int().optional() }) },
+  'secret.rotate': { code: 'HF0501', detail: z.strictObject({ version: z.int().optional() }) },
+  'secret.delete': { code: 'HF0502', detail: z.strictObject({}) },
+  'secret.rotate-master': {
+    code: 'HF0503',
+    detail: z.strictObject({ key: text(64).optional(), secrets: z.int().optional() }),
+  },
+  // An intent names the paths, its outcome each path that was given with its version, as `db/password@3`.
+  'secret.release': {
+    code: 'HF0510',
+    detail: z.strictObject({ release: z.int(), paths: z.array(text(220)).max(512) }),
+  },
+  'secret.refuse': { code: 'HF0511', detail: z.strictObject({ reason, release: z.int() }) },
 });
 
 export type OperationType = keyof typeof operations;

@@ -3,6 +3,7 @@ import { toHex } from '../crypto/encoding.ts';
 import { bodyHash, chainHash, chainStart, laneHash, laneStart } from './chain.ts';
 import { type Entry, maxEntryBytes, parseEntry } from './entry.ts';
 import { nothingSeen } from './head.ts';
+import { abandonedAfterMs } from './intents.ts';
 import { systemLane } from './items.ts';
 import { AuditError } from './port.ts';
 import type { Findings } from './verdicts.ts';
@@ -24,6 +25,11 @@ export type Walk = {
 const maxRoots = 4096;
 /** Clocks of honest machines differ. */
 const maxAheadMs = 5 * 60_000;
+/** Twice the time after which an open intent is stated as unknown: nobody did, so nobody is there to. */
+const danglingAfterMs = 2 * abandonedAfterMs;
+
+/** One of the two entries of an operation that was intended first. */
+type Half = { readonly index: number; readonly type: string; readonly time: number };
 
 /** `parse: false` leaves out all that needs an entry's content: only the chain is computed. */
 export function createWalk(
@@ -38,6 +44,10 @@ export function createWalk(
   let sealedAt: number | undefined;
   let last: Entry | undefined;
   let closing: string[] = [];
+  /** Intents without an outcome so far, by operation. */
+  const intents = new Map<string, Half>();
+  /** Outcomes without an intent so far. */
+  const outcomes = new Map<string, Half>();
 
   function add(bytes: Uint8Array, root: () => Uint8Array): void {
     const body = bodyHash(bytes);
@@ -64,6 +74,7 @@ export function createWalk(
     if (entry.log !== origin) findings.add('integrity', `entry of another log: ${JSON.stringify(entry.log)}`, index);
     checkLane(entry, body);
     checkSeen(entry);
+    checkPhase(entry);
     if (Date.parse(entry.ts) > now + maxAheadMs) findings.add('freshness', `dated in the future: ${entry.ts}`, index);
     const isSystem = entry.lane === systemLane;
     if (index === 0 && !(isSystem && entry.op.type === 'log.open' && entry.detail['origin'] === origin)) {
@@ -90,6 +101,36 @@ export function createWalk(
     }
     // Goes on from what stands here, so that one break is one finding.
     lanes.set(lane, { next: n + 1, hash: laneHash(origin, lane, n, body, prev) });
+  }
+
+  /**
+   * An intent has one outcome, of the same type. Lanes are ordered by their clocks, so the outcome may stand a little
+   * before the intent when they are in two lanes.
+   */
+  function checkPhase({ op, ts }: Entry): void {
+    if (op.phase === 'done') return;
+    const [own, other] = op.phase === 'intent' ? [intents, outcomes] : [outcomes, intents];
+    if (own.has(op.id)) findings.add('completeness', `operation ${op.id} has two entries of phase ${op.phase}`, index);
+    const partner = other.get(op.id);
+    if (partner === undefined) {
+      own.set(op.id, { index, type: op.type, time: Date.parse(ts) });
+      return;
+    }
+    if (partner.type !== op.type) {
+      findings.add('integrity', `the outcome of operation ${op.id} is of another type than its intent`, index);
+    }
+    other.delete(op.id);
+  }
+
+  /** An act may still be under way where the log ends; one that was intended long before was never accounted for. */
+  function checkDangling(): void {
+    for (const { index: at, type, time } of intents.values()) {
+      if (time + danglingAfterMs > (sealedAt ?? 0)) continue;
+      findings.add('completeness', `${type} was intended, and what came of it is not recorded`, at);
+    }
+    for (const { index: at, type } of outcomes.values()) {
+      findings.add('completeness', `${type} has an outcome, but it was never intended`, at);
+    }
   }
 
   /** An entry that names a checkpoint of another history proves that there was one. */
@@ -124,6 +165,7 @@ export function createWalk(
 
   function end(): void {
     if (!parse || index === 0) return;
+    checkDangling();
     if (last === undefined || last.op.type !== 'log.checkpoint') {
       findings.add(
         'completeness',

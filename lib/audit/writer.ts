@@ -2,10 +2,19 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Store, Write } from '../store/port.ts';
+import { awaitSeal } from './await-seal.ts';
 import { createFloodControl, gapIntervalMs } from './flood.ts';
+import { createIntents } from './intents.ts';
 import { createLane } from './lane.ts';
 import { type Operation, parseOperation, takeBatch } from './operation.ts';
-import { type AppendOutcome, AuditError, type AuditEvent, type AuditLog } from './port.ts';
+import {
+  type AppendOutcome,
+  AuditError,
+  type AuditEvent,
+  type AuditLog,
+  type IntentEvent,
+  type IntentOutcome,
+} from './port.ts';
 import { createSealGuard } from './seal-guard.ts';
 import { newOperationId, systemTypes } from './system-entry.ts';
 
@@ -32,6 +41,8 @@ export interface AuditWriter extends AuditLog {
 }
 
 const maxQueued = 20_000;
+/** What the log doesn't take within this time, a denied caller does not wait for. */
+const maxDenyWaitMs = 1_000;
 
 export async function openAuditWriter(deps: AuditWriterDeps): Promise<AuditWriter> {
   const { store, origin, writerId, now, lanes: laneCount = 1, random = pooledRandom(), timer = unrefTimer } = deps;
@@ -49,10 +60,14 @@ export async function openAuditWriter(deps: AuditWriterDeps): Promise<AuditWrite
   const working = new Set<Promise<void>>();
   let cancelTimer: (() => void) | undefined;
   let closing: Promise<void> | undefined;
+  const intents = createIntents({ store, now, newOperationId: operationId, enqueue: enqueueParsed });
   await guard.refresh();
 
   async function enqueue(event: AuditEvent, writes: readonly Write[]): Promise<AppendOutcome> {
-    const parsed = parseOperation(event, writes, operationId());
+    return enqueueParsed(parseOperation({ event, writes, operationId: operationId() }));
+  }
+
+  async function enqueueParsed(parsed: ReturnType<typeof parseOperation>): Promise<AppendOutcome> {
     if (queue.length >= maxQueued) throw new AuditError('unavailable', 'too many operations wait for the audit log');
     return new Promise((resolve, reject) => {
       queue.push({ ...parsed, resolve, reject });
@@ -76,13 +91,39 @@ export async function openAuditWriter(deps: AuditWriterDeps): Promise<AuditWrite
   }
 
   async function append(event: AuditEvent, writes: readonly Write[] = []): Promise<AppendOutcome> {
-    assertOpen();
-    if (systemTypes.has(event.type)) throw new AuditError('invalid', `${event.type} is recorded by the log alone`);
-    await guard.assertSealing();
+    await assertAppendable(event);
     return enqueue(event, writes);
   }
 
-  async function deny(event: AuditEvent): Promise<void> {
+  async function intend(event: IntentEvent, writes: readonly Write[] = []): Promise<IntentOutcome> {
+    await assertAppendable(event);
+    await intents.settleAbandoned();
+    return intents.intend(event, writes);
+  }
+
+  async function appendSealed(event: AuditEvent, writes: readonly Write[] = []): Promise<AppendOutcome> {
+    const outcome = await append(event, writes);
+    if (outcome.ok) await awaitSeal({ store, now, delay }, outcome.entry);
+    return outcome;
+  }
+
+  async function assertAppendable({ type }: IntentEvent): Promise<void> {
+    assertOpen();
+    if (systemTypes.has(type)) throw new AuditError('invalid', `${type} is recorded by the log alone`);
+    await guard.assertSealing();
+  }
+
+  function deny(event: AuditEvent): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = timer(resolve, maxDenyWaitMs);
+    void recordDenial(event).finally(() => {
+      cancel();
+      resolve();
+    });
+    return promise;
+  }
+
+  async function recordDenial(event: AuditEvent): Promise<void> {
     try {
       assertOpen();
       if (flood.admit(event)) await enqueue(event, []).catch(() => flood.count(event));
@@ -118,7 +159,7 @@ export async function openAuditWriter(deps: AuditWriterDeps): Promise<AuditWrite
     return closing;
   }
 
-  return { append, deny, flushGaps: () => recordGaps(false), close };
+  return { append, intend, appendSealed, deny, flushGaps: () => recordGaps(false), close };
 }
 
 /** Full jitter: anything up to the bound. */

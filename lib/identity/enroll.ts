@@ -59,6 +59,8 @@ export async function enroll(deps: IssuanceDeps, bytes: Uint8Array): Promise<Enr
           labels: token.labels,
           platform: request.platform,
           version: request.version,
+          serial: plan.serial,
+          expires: new Date(plan.notAfter).toISOString(),
         },
       },
       enrollmentWrites(request, token, plan, deps.now()),
