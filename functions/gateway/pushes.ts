@@ -8,6 +8,8 @@ import { wireRef } from './session.ts';
 export type Pushes = {
   /** Tells every session of the current release, each within `pushSpreadMs`; a later release in that time is the one told. */
   release(): void;
+  /** Tells every session to check in, spread like a release: something other than the release is new. */
+  checkIn(): void;
   /** Check in now. */
   wake(uuid: string): void;
   drain(stream: OpenStream, reconnectAfterMs: number): void;
@@ -21,21 +23,12 @@ export function createPushes(deps: {
   readonly pushSpreadMs: number;
 }): Pushes {
   const due = new Map<OpenStream, NodeJS.Timeout>();
+  const dueCheckIns = new Map<OpenStream, NodeJS.Timeout>();
   const wakeMessage = encodeAnswer({ answer: { case: 'push', value: { push: { case: 'wake', value: {} } } } });
 
   return {
-    release() {
-      for (const { streams, uuid } of deps.connections.all()) {
-        for (const stream of streams) {
-          if (stream.method !== 'session' || due.has(stream)) continue;
-          const tell = () => {
-            due.delete(stream);
-            if (streams.has(stream)) tellRelease(stream, uuid);
-          };
-          due.set(stream, setTimeout(tell, deps.random() * deps.pushSpreadMs).unref());
-        }
-      }
-    },
+    release: () => tellAll(due, tellRelease),
+    checkIn: () => tellAll(dueCheckIns, (stream) => stream.push(wakeMessage)),
     wake(uuid) {
       for (const { streams } of deps.connections.ofNode(uuid)) {
         for (const stream of streams) if (stream.method === 'session') stream.push(wakeMessage);
@@ -47,10 +40,25 @@ export function createPushes(deps: {
       stream.push(encodeAnswer({ answer: { case: 'push', value: { push } } }));
     },
     close() {
-      for (const timer of due.values()) clearTimeout(timer);
+      for (const timer of [...due.values(), ...dueCheckIns.values()]) clearTimeout(timer);
       due.clear();
+      dueCheckIns.clear();
     },
   };
+
+  /** One telling a stream waits at a time; what is told is what holds then. */
+  function tellAll(waiting: Map<OpenStream, NodeJS.Timeout>, tell: (stream: OpenStream, uuid: string) => void): void {
+    for (const { streams, uuid } of deps.connections.all()) {
+      for (const stream of streams) {
+        if (stream.method !== 'session' || waiting.has(stream)) continue;
+        const now = () => {
+          waiting.delete(stream);
+          if (streams.has(stream)) tell(stream, uuid);
+        };
+        waiting.set(stream, setTimeout(now, deps.random() * deps.pushSpreadMs).unref());
+      }
+    }
+  }
 
   function tellRelease(stream: OpenStream, uuid: string): void {
     const release = deps.directory.release();

@@ -4,6 +4,9 @@ export type RefusalCode =
   | 'QUARANTINED'
   | 'PERMISSION_DENIED'
   | 'INVALID_REPORT'
+  | 'INVALID_REQUEST'
+  /** The node runs another release than the current one. */
+  | 'RELEASE_CHANGED'
   | 'UNIMPLEMENTED'
   | 'UNAVAILABLE'
   | 'INTERNAL';

@@ -8,6 +8,7 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import type { AuditLog } from '../../lib/audit/port.ts';
 import type { DirectoryChange, NodeDirectory } from '../../lib/identity/directory.ts';
+import type { SecretsProvider } from '../../lib/secrets/provider.ts';
 import type { BlobStore } from '../../lib/store/blobs.ts';
 import type { Store } from '../../lib/store/port.ts';
 import { unauthenticated } from '../../lib/wire/status.ts';
@@ -18,6 +19,7 @@ import { defaultLimits, type GatewayLimits } from './limits.ts';
 import { createPacing } from './pacing.ts';
 import { createPushes } from './pushes.ts';
 import { createRunStore } from './runs.ts';
+import { resolveSecretsHandler } from './secrets.ts';
 import { createSeenLog } from './seen.ts';
 import { addGatewayService, type GatewayHandlers } from './service.ts';
 import { sessionHandler } from './session.ts';
@@ -28,6 +30,8 @@ export type GatewayDeps = {
   readonly blobs: Pick<BlobStore, 'get'>;
   readonly audit: Pick<AuditLog, 'deny'>;
   readonly directory: NodeDirectory;
+  /** Without it no secret is released; with it none is without an intent in the log. */
+  readonly secrets?: { readonly provider: SecretsProvider; readonly audit: Pick<AuditLog, 'intend'> };
   readonly logger: Logger;
   readonly now: () => number;
   /** Challenges. */
@@ -75,7 +79,23 @@ export async function startGateway(deps: GatewayDeps, options: GatewayOptions): 
     random,
   });
   const handlers: GatewayHandlers = {
-    session: sessionHandler({ directory, currentRelease, pacing, seen, runs: createRunStore(store), now, limits }),
+    session: sessionHandler({
+      directory,
+      currentRelease,
+      pacing,
+      seen,
+      runs: createRunStore(store),
+      resolveSecrets: resolveSecretsHandler({
+        store,
+        blobs: deps.blobs,
+        audit,
+        currentRelease,
+        source: deps.secrets,
+        epoch: directory.secretsEpoch,
+      }),
+      now,
+      limits,
+    }),
     download: downloadHandler({ store, blobs: deps.blobs, audit, currentRelease }),
   };
   let draining = false;
@@ -120,6 +140,9 @@ export async function startGateway(deps: GatewayDeps, options: GatewayOptions): 
     switch (change.kind) {
       case 'release':
         pushes.release();
+        return;
+      case 'secrets':
+        pushes.checkIn();
         return;
       case 'node':
         if (!change.node || change.node.state === 'revoked') cut(change.uuid);

@@ -3,7 +3,7 @@
 import { fromHex, toHex } from '../../lib/crypto/encoding.ts';
 import type { DirectoryNode, NodeDirectory } from '../../lib/identity/directory.ts';
 import type { ReleaseRef } from '../../lib/identity/nodes.ts';
-import type { CheckIn, Request } from '../../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
+import type { CheckIn, Request, ResolveSecrets } from '../../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
 import { type AnswerInit, decodeRequest, encodeAnswer, withCounter } from '../../lib/wire/messages.ts';
 import type { CurrentRelease } from './current-release.ts';
 import type { GatewayLimits } from './limits.ts';
@@ -11,16 +11,18 @@ import type { Pacing } from './pacing.ts';
 import { RequestRefused } from './refusals.ts';
 import { parseRunReport } from './run-report.ts';
 import type { RunStore } from './runs.ts';
+import type { ResolveSecretsHandler } from './secrets.ts';
 import type { SeenLog } from './seen.ts';
 import type { Reply, StreamHandler, VerifiedRequest } from './stream.ts';
 import { cleanText } from './text.ts';
 
 export type SessionDeps = {
-  readonly directory: Pick<NodeDirectory, 'release'>;
+  readonly directory: Pick<NodeDirectory, 'release' | 'secretsEpoch'>;
   readonly currentRelease: CurrentRelease;
   readonly pacing: Pacing;
   readonly seen: SeenLog;
   readonly runs: RunStore;
+  readonly resolveSecrets: ResolveSecretsHandler;
   readonly now: () => number;
   readonly limits: Pick<GatewayLimits, 'maxBodyBytes' | 'maxInFlight'>;
 };
@@ -41,6 +43,8 @@ export function sessionHandler(deps: SessionDeps): StreamHandler<Request> {
           return fetchRelease(deps, verified, reply);
         case 'reportRun':
           return reportRun(deps, verified, request.value.report, reply);
+        case 'resolveSecrets':
+          return resolveSecrets(deps, verified, request.value, reply);
         case undefined:
           throw new RequestRefused('UNIMPLEMENTED', 'This gateway does not know the request.');
         default:
@@ -56,14 +60,21 @@ function checkIn(deps: SessionDeps, verified: VerifiedRequest<Request>, held: Ch
   deps.seen.note(node, holding(held));
   const current = deps.directory.release();
   const quarantined = node.state === 'quarantined';
-  if (!quarantined && (current === undefined || holds(held, current))) {
+  const secretsEpoch = quarantined ? 0 : deps.directory.secretsEpoch();
+  const isCurrent = current === undefined || holds(held, current);
+  if (!quarantined && isCurrent && held.secretsEpoch === secretsEpoch) {
     reply.send(withCounter(counter, deps.pacing.unchanged()));
     return;
   }
   const nextCheckInMs = deps.pacing.nextCheckInMs();
   answer(reply, counter, {
     case: 'checkIn',
-    value: { nextCheckInMs, quarantined, ...(quarantined || !current ? {} : { release: wireRef(current) }) },
+    value: {
+      nextCheckInMs,
+      quarantined,
+      secretsEpoch,
+      ...(quarantined || isCurrent ? {} : { release: wireRef(current) }),
+    },
   });
 }
 
@@ -82,6 +93,17 @@ async function reportRun(
 ) {
   await deps.runs.record(node.uuid, parseRunReport(report, deps.now()));
   answer(reply, counter, { case: 'reportRun', value: {} });
+}
+
+async function resolveSecrets(
+  deps: SessionDeps,
+  verified: VerifiedRequest<Request>,
+  asked: ResolveSecrets,
+  reply: Reply,
+) {
+  refuseQuarantined(verified.node);
+  const value = await deps.resolveSecrets(verified, asked);
+  answer(reply, verified.counter, { case: 'resolveSecrets', value });
 }
 
 /** Quarantined nodes get no policy, by whatever method. */

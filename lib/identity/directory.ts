@@ -25,7 +25,8 @@ export type DirectoryNode = {
 /** A node without `node` is gone or unreadable: it is unknown from then on, and its streams must be cut too. */
 export type DirectoryChange =
   | { readonly kind: 'node'; readonly uuid: string; readonly node?: DirectoryNode }
-  | { readonly kind: 'release'; readonly release: ReleaseRef };
+  | { readonly kind: 'release'; readonly release: ReleaseRef }
+  | { readonly kind: 'secrets'; readonly epoch: number };
 
 export interface NodeDirectory {
   get(uuid: string): DirectoryNode | undefined;
@@ -33,7 +34,9 @@ export interface NodeDirectory {
   fresh(): boolean;
   /** The fleet's current release; none before the first publish. */
   release(): ReleaseRef | undefined;
-  /** Called for every change of a node's state or key and of the current release. Returns its own cancellation. */
+  /** The fleet's secrets epoch; 0 before the first secret. */
+  secretsEpoch(): number;
+  /** Called for every change of a node's state or key, of the current release and of the secrets epoch. Returns its own cancellation. */
   onChange(listener: (change: DirectoryChange) => void): () => void;
   readonly size: number;
   close(): Promise<void>;
@@ -48,6 +51,9 @@ export type DirectoryDeps = {
 };
 
 const currentRelease: Key = { pk: 'release', sk: 'current' };
+/** As lib/secrets/epoch.ts writes it. */
+const secretsEpoch: Key = { pk: 'secrets', sk: 'epoch' };
+const storedEpoch = z.object({ epoch: z.int().min(0) });
 const storedRelease = z.object({ number: z.int().min(1), digest: z.string().regex(/^[0-9a-f]{64}$/) });
 
 /** Resolves when every node is in memory. Throws what the store throws when it can't be loaded. */
@@ -58,6 +64,7 @@ export async function openNodeDirectory(deps: DirectoryDeps): Promise<NodeDirect
   const stop = new AbortController();
   let nodes = new Map<string, DirectoryNode>();
   let release: ReleaseRef | undefined;
+  let epoch = 0;
   let heardAt = now();
 
   let position = await load();
@@ -67,6 +74,7 @@ export async function openNodeDirectory(deps: DirectoryDeps): Promise<NodeDirect
     get: (uuid) => nodes.get(uuid),
     fresh: () => now() - heardAt <= maxSilenceMs && !stop.signal.aborted,
     release: () => release,
+    secretsEpoch: () => epoch,
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -92,11 +100,13 @@ export async function openNodeDirectory(deps: DirectoryDeps): Promise<NodeDirect
       if (node) loaded.set(node.uuid, node);
     }
     const current = await store.get(currentRelease);
+    const secrets = await store.get(secretsEpoch);
     nodes = loaded;
     heardAt = askedAt;
     for (const uuid of before.keys()) if (!loaded.has(uuid)) tell({ kind: 'node', uuid });
     for (const [uuid, node] of loaded) if (differs(before.get(uuid), node)) tell({ kind: 'node', uuid, node });
     if (current) takeRelease(current);
+    if (secrets) takeEpoch(secrets);
     return start;
   }
 
@@ -133,6 +143,7 @@ export async function openNodeDirectory(deps: DirectoryDeps): Promise<NodeDirect
   function take({ key, item }: Change): void {
     if (key.pk.startsWith('node#')) takeNode(key.sk, item);
     else if (key.pk === currentRelease.pk && key.sk === currentRelease.sk && item) takeRelease(item);
+    else if (key.pk === secretsEpoch.pk && key.sk === secretsEpoch.sk && item) takeEpoch(item);
   }
 
   function takeNode(uuid: string, item: Item | undefined): void {
@@ -160,6 +171,18 @@ export async function openNodeDirectory(deps: DirectoryDeps): Promise<NodeDirect
     if (release?.number === parsed.data.number && release.digest === parsed.data.digest) return;
     release = parsed.data;
     tell({ kind: 'release', release });
+  }
+
+  /** The feed repeats what was loaded: a lower one is an older one. */
+  function takeEpoch(item: Item): void {
+    const parsed = storedEpoch.safeParse(item);
+    if (!parsed.success) {
+      logger.error('The secrets epoch in the store can not be read');
+      return;
+    }
+    if (parsed.data.epoch <= epoch) return;
+    epoch = parsed.data.epoch;
+    tell({ kind: 'secrets', epoch });
   }
 
   function readNode(item: Item): DirectoryNode | undefined {

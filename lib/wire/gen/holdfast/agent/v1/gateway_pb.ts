@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file holdfast/agent/v1/gateway.proto.
  */
 export const file_holdfast_agent_v1_gateway: GenFile = /*@__PURE__*/
-  fileDesc("Ch9ob2xkZmFzdC9hZ2VudC92MS9nYXRld2F5LnByb3RvEhFob2xkZmFzdC5hZ2VudC52MSI8CghFbnZlbG9wZRIPCgdjb3VudGVyGAEgASgNEhEKCXNpZ25hdHVyZRgCIAEoDBIMCgRib2R5GAMgASgMInoKCUNoYWxsZW5nZRIRCgljaGFsbGVuZ2UYASABKAwSLwoLc2VydmVyX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBmxpbWl0cxgDIAEoCzIZLmhvbGRmYXN0LmFnZW50LnYxLkxpbWl0cyI3CgZMaW1pdHMSFgoObWF4X2JvZHlfYnl0ZXMYASABKA0SFQoNbWF4X2luX2ZsaWdodBgCIAEoDSKyAQoHUmVxdWVzdBIuCghjaGVja19pbhgBIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLkNoZWNrSW5IABIyCgpyZXBvcnRfcnVuGAIgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0UnVuSAASOAoNZmV0Y2hfcmVsZWFzZRgDIAEoCzIfLmhvbGRmYXN0LmFnZW50LnYxLkZldGNoUmVsZWFzZUgAQgkKB3JlcXVlc3QiUAoHQ2hlY2tJbhIWCg5yZWxlYXNlX251bWJlchgBIAEoDRIWCg5yZWxlYXNlX2RpZ2VzdBgCIAEoDBIVCg1hZ2VudF92ZXJzaW9uGAMgASgJIjkKCVJlcG9ydFJ1bhIsCgZyZXBvcnQYASABKAsyHC5ob2xkZmFzdC5hZ2VudC52MS5SdW5SZXBvcnQi9wEKCVJ1blJlcG9ydBIOCgZydW5faWQYASABKAkSKwoHc3RhcnRlZBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLZHVyYXRpb25fbXMYAyABKA0SFgoOcmVsZWFzZV9udW1iZXIYBCABKA0SFgoOcmVsZWFzZV9kaWdlc3QYBSABKAwSDwoHZHJ5X3J1bhgGIAEoCBIyCgdyZXN1bHRzGAcgAygLMiEuaG9sZGZhc3QuYWdlbnQudjEuUmVzb3VyY2VSZXN1bHQSFAoMZHJvcHBlZF9ydW5zGAggASgNEg0KBWVycm9yGAkgASgJInYKDlJlc291cmNlUmVzdWx0EhAKCHJlc291cmNlGAEgASgJEi0KBnJlc3VsdBgCIAEoDjIdLmhvbGRmYXN0LmFnZW50LnYxLlJlc3VsdEtpbmQSDgoGcmVhc29uGAMgASgJEhMKC2R1cmF0aW9uX21zGAQgASgNIg4KDEZldGNoUmVsZWFzZSIhCg9Eb3dubG9hZFJlcXVlc3QSDgoGZGlnZXN0GAEgASgMIt4CCgZBbnN3ZXISDwoHY291bnRlchgBIAEoDRIxCgljaGFsbGVuZ2UYAiABKAsyHC5ob2xkZmFzdC5hZ2VudC52MS5DaGFsbGVuZ2VIABI0CghjaGVja19pbhgDIAEoCzIgLmhvbGRmYXN0LmFnZW50LnYxLkNoZWNrSW5BbnN3ZXJIABI4CgpyZXBvcnRfcnVuGAQgASgLMiIuaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0UnVuQW5zd2VySAASPgoNZmV0Y2hfcmVsZWFzZRgFIAEoCzIlLmhvbGRmYXN0LmFnZW50LnYxLkZldGNoUmVsZWFzZUFuc3dlckgAEi0KB3JlZnVzYWwYBiABKAsyGi5ob2xkZmFzdC5hZ2VudC52MS5SZWZ1c2FsSAASJwoEcHVzaBgHIAEoCzIXLmhvbGRmYXN0LmFnZW50LnYxLlB1c2hIAEIICgZhbnN3ZXIibgoNQ2hlY2tJbkFuc3dlchIYChBuZXh0X2NoZWNrX2luX21zGAEgASgNEi4KB3JlbGVhc2UYAiABKAsyHS5ob2xkZmFzdC5hZ2VudC52MS5SZWxlYXNlUmVmEhMKC3F1YXJhbnRpbmVkGAMgASgIIiwKClJlbGVhc2VSZWYSDgoGbnVtYmVyGAEgASgNEg4KBmRpZ2VzdBgCIAEoDCIRCg9SZXBvcnRSdW5BbnN3ZXIiOgoSRmV0Y2hSZWxlYXNlQW5zd2VyEhAKCG1hbmlmZXN0GAEgASgMEhIKCnNpZ25hdHVyZXMYAiADKAkiKgoHUmVmdXNhbBIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCSKUAQoEUHVzaBIwCgdyZWxlYXNlGAEgASgLMh0uaG9sZGZhc3QuYWdlbnQudjEuUmVsZWFzZVJlZkgAEicKBHdha2UYAiABKAsyFy5ob2xkZmFzdC5hZ2VudC52MS5XYWtlSAASKQoFZHJhaW4YAyABKAsyGC5ob2xkZmFzdC5hZ2VudC52MS5EcmFpbkgAQgYKBHB1c2giBgoEV2FrZSIjCgVEcmFpbhIaChJyZWNvbm5lY3RfYWZ0ZXJfbXMYASABKA0iqQEKBUNodW5rEjEKCWNoYWxsZW5nZRgBIAEoCzIcLmhvbGRmYXN0LmFnZW50LnYxLkNoYWxsZW5nZUgAEg4KBGRhdGEYAiABKAxIABIlCgNlbmQYAyABKAsyFi5ob2xkZmFzdC5hZ2VudC52MS5FbmRIABItCgdyZWZ1c2FsGAQgASgLMhouaG9sZGZhc3QuYWdlbnQudjEuUmVmdXNhbEgAQgcKBWNodW5rIhoKA0VuZBITCgt0b3RhbF9ieXRlcxgBIAEoDSrZAQoKUmVzdWx0S2luZBIbChdSRVNVTFRfS0lORF9VTlNQRUNJRklFRBAAEhkKFVJFU1VMVF9LSU5EX1VOQ0hBTkdFRBABEhcKE1JFU1VMVF9LSU5EX0NSRUFURUQQAhIXChNSRVNVTFRfS0lORF9VUERBVEVEEAMSFwoTUkVTVUxUX0tJTkRfUkVNT1ZFRBAEEhcKE1JFU1VMVF9LSU5EX1NLSVBQRUQQBRIXChNSRVNVTFRfS0lORF9CTE9DS0VEEAYSFgoSUkVTVUxUX0tJTkRfRkFJTEVEEAcylwEKB0dhdGV3YXkSRQoHU2Vzc2lvbhIbLmhvbGRmYXN0LmFnZW50LnYxLkVudmVsb3BlGhkuaG9sZGZhc3QuYWdlbnQudjEuQW5zd2VyKAEwARJFCghEb3dubG9hZBIbLmhvbGRmYXN0LmFnZW50LnYxLkVudmVsb3BlGhguaG9sZGZhc3QuYWdlbnQudjEuQ2h1bmsoATABYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("Ch9ob2xkZmFzdC9hZ2VudC92MS9nYXRld2F5LnByb3RvEhFob2xkZmFzdC5hZ2VudC52MSI8CghFbnZlbG9wZRIPCgdjb3VudGVyGAEgASgNEhEKCXNpZ25hdHVyZRgCIAEoDBIMCgRib2R5GAMgASgMInoKCUNoYWxsZW5nZRIRCgljaGFsbGVuZ2UYASABKAwSLwoLc2VydmVyX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBmxpbWl0cxgDIAEoCzIZLmhvbGRmYXN0LmFnZW50LnYxLkxpbWl0cyI3CgZMaW1pdHMSFgoObWF4X2JvZHlfYnl0ZXMYASABKA0SFQoNbWF4X2luX2ZsaWdodBgCIAEoDSLwAQoHUmVxdWVzdBIuCghjaGVja19pbhgBIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLkNoZWNrSW5IABIyCgpyZXBvcnRfcnVuGAIgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0UnVuSAASOAoNZmV0Y2hfcmVsZWFzZRgDIAEoCzIfLmhvbGRmYXN0LmFnZW50LnYxLkZldGNoUmVsZWFzZUgAEjwKD3Jlc29sdmVfc2VjcmV0cxgEIAEoCzIhLmhvbGRmYXN0LmFnZW50LnYxLlJlc29sdmVTZWNyZXRzSABCCQoHcmVxdWVzdCJnCgdDaGVja0luEhYKDnJlbGVhc2VfbnVtYmVyGAEgASgNEhYKDnJlbGVhc2VfZGlnZXN0GAIgASgMEhUKDWFnZW50X3ZlcnNpb24YAyABKAkSFQoNc2VjcmV0c19lcG9jaBgEIAEoDSI5CglSZXBvcnRSdW4SLAoGcmVwb3J0GAEgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuUnVuUmVwb3J0IvcBCglSdW5SZXBvcnQSDgoGcnVuX2lkGAEgASgJEisKB3N0YXJ0ZWQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2R1cmF0aW9uX21zGAMgASgNEhYKDnJlbGVhc2VfbnVtYmVyGAQgASgNEhYKDnJlbGVhc2VfZGlnZXN0GAUgASgMEg8KB2RyeV9ydW4YBiABKAgSMgoHcmVzdWx0cxgHIAMoCzIhLmhvbGRmYXN0LmFnZW50LnYxLlJlc291cmNlUmVzdWx0EhQKDGRyb3BwZWRfcnVucxgIIAEoDRINCgVlcnJvchgJIAEoCSJ2Cg5SZXNvdXJjZVJlc3VsdBIQCghyZXNvdXJjZRgBIAEoCRItCgZyZXN1bHQYAiABKA4yHS5ob2xkZmFzdC5hZ2VudC52MS5SZXN1bHRLaW5kEg4KBnJlYXNvbhgDIAEoCRITCgtkdXJhdGlvbl9tcxgEIAEoDSIOCgxGZXRjaFJlbGVhc2UiNwoOUmVzb2x2ZVNlY3JldHMSFgoOcmVsZWFzZV9kaWdlc3QYASABKAwSDQoFcGF0aHMYAiADKAkiIQoPRG93bmxvYWRSZXF1ZXN0Eg4KBmRpZ2VzdBgBIAEoDCKiAwoGQW5zd2VyEg8KB2NvdW50ZXIYASABKA0SMQoJY2hhbGxlbmdlGAIgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuQ2hhbGxlbmdlSAASNAoIY2hlY2tfaW4YAyABKAsyIC5ob2xkZmFzdC5hZ2VudC52MS5DaGVja0luQW5zd2VySAASOAoKcmVwb3J0X3J1bhgEIAEoCzIiLmhvbGRmYXN0LmFnZW50LnYxLlJlcG9ydFJ1bkFuc3dlckgAEj4KDWZldGNoX3JlbGVhc2UYBSABKAsyJS5ob2xkZmFzdC5hZ2VudC52MS5GZXRjaFJlbGVhc2VBbnN3ZXJIABItCgdyZWZ1c2FsGAYgASgLMhouaG9sZGZhc3QuYWdlbnQudjEuUmVmdXNhbEgAEicKBHB1c2gYByABKAsyFy5ob2xkZmFzdC5hZ2VudC52MS5QdXNoSAASQgoPcmVzb2x2ZV9zZWNyZXRzGAggASgLMicuaG9sZGZhc3QuYWdlbnQudjEuUmVzb2x2ZVNlY3JldHNBbnN3ZXJIAEIICgZhbnN3ZXIihQEKDUNoZWNrSW5BbnN3ZXISGAoQbmV4dF9jaGVja19pbl9tcxgBIAEoDRIuCgdyZWxlYXNlGAIgASgLMh0uaG9sZGZhc3QuYWdlbnQudjEuUmVsZWFzZVJlZhITCgtxdWFyYW50aW5lZBgDIAEoCBIVCg1zZWNyZXRzX2Vwb2NoGAQgASgNIiwKClJlbGVhc2VSZWYSDgoGbnVtYmVyGAEgASgNEg4KBmRpZ2VzdBgCIAEoDCIRCg9SZXBvcnRSdW5BbnN3ZXIiOgoSRmV0Y2hSZWxlYXNlQW5zd2VyEhAKCG1hbmlmZXN0GAEgASgMEhIKCnNpZ25hdHVyZXMYAiADKAkiWQoUUmVzb2x2ZVNlY3JldHNBbnN3ZXISDQoFZXBvY2gYASABKA0SMgoHc2VjcmV0cxgCIAMoCzIhLmhvbGRmYXN0LmFnZW50LnYxLlJlc29sdmVkU2VjcmV0Im0KDlJlc29sdmVkU2VjcmV0EgwKBHBhdGgYASABKAkSMQoGc2VhbGVkGAIgASgLMh8uaG9sZGZhc3QuYWdlbnQudjEuU2VhbGVkU2VjcmV0SAASEAoGcmVhc29uGAMgASgJSABCCAoGcmVzdWx0IkAKDFNlYWxlZFNlY3JldBIPCgd2ZXJzaW9uGAEgASgNEgsKA2VuYxgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMIioKB1JlZnVzYWwSDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkilAEKBFB1c2gSMAoHcmVsZWFzZRgBIAEoCzIdLmhvbGRmYXN0LmFnZW50LnYxLlJlbGVhc2VSZWZIABInCgR3YWtlGAIgASgLMhcuaG9sZGZhc3QuYWdlbnQudjEuV2FrZUgAEikKBWRyYWluGAMgASgLMhguaG9sZGZhc3QuYWdlbnQudjEuRHJhaW5IAEIGCgRwdXNoIgYKBFdha2UiIwoFRHJhaW4SGgoScmVjb25uZWN0X2FmdGVyX21zGAEgASgNIqkBCgVDaHVuaxIxCgljaGFsbGVuZ2UYASABKAsyHC5ob2xkZmFzdC5hZ2VudC52MS5DaGFsbGVuZ2VIABIOCgRkYXRhGAIgASgMSAASJQoDZW5kGAMgASgLMhYuaG9sZGZhc3QuYWdlbnQudjEuRW5kSAASLQoHcmVmdXNhbBgEIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLlJlZnVzYWxIAEIHCgVjaHVuayIaCgNFbmQSEwoLdG90YWxfYnl0ZXMYASABKA0q2QEKClJlc3VsdEtpbmQSGwoXUkVTVUxUX0tJTkRfVU5TUEVDSUZJRUQQABIZChVSRVNVTFRfS0lORF9VTkNIQU5HRUQQARIXChNSRVNVTFRfS0lORF9DUkVBVEVEEAISFwoTUkVTVUxUX0tJTkRfVVBEQVRFRBADEhcKE1JFU1VMVF9LSU5EX1JFTU9WRUQQBBIXChNSRVNVTFRfS0lORF9TS0lQUEVEEAUSFwoTUkVTVUxUX0tJTkRfQkxPQ0tFRBAGEhYKElJFU1VMVF9LSU5EX0ZBSUxFRBAHMpcBCgdHYXRld2F5EkUKB1Nlc3Npb24SGy5ob2xkZmFzdC5hZ2VudC52MS5FbnZlbG9wZRoZLmhvbGRmYXN0LmFnZW50LnYxLkFuc3dlcigBMAESRQoIRG93bmxvYWQSGy5ob2xkZmFzdC5hZ2VudC52MS5FbnZlbG9wZRoYLmhvbGRmYXN0LmFnZW50LnYxLkNodW5rKAEwAWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * A signed request. The signature (Ed25519, 64 bytes, node identity key) covers
@@ -136,6 +136,12 @@ export type Request = Message<"holdfast.agent.v1.Request"> & {
      */
     value: FetchRelease;
     case: "fetchRelease";
+  } | {
+    /**
+     * @generated from field: holdfast.agent.v1.ResolveSecrets resolve_secrets = 4;
+     */
+    value: ResolveSecrets;
+    case: "resolveSecrets";
   } | { case: undefined; value?: undefined };
 };
 
@@ -172,6 +178,13 @@ export type CheckIn = Message<"holdfast.agent.v1.CheckIn"> & {
    * @generated from field: string agent_version = 3;
    */
   agentVersion: string;
+
+  /**
+   * The epoch at which the agent last resolved its secrets; 0 when it never did.
+   *
+   * @generated from field: uint32 secrets_epoch = 4;
+   */
+  secretsEpoch: number;
 };
 
 export type CheckInValid = CheckIn;
@@ -323,6 +336,36 @@ export const FetchReleaseSchema: GenMessage<FetchRelease, {validType: FetchRelea
   messageDesc(file_holdfast_agent_v1_gateway, 8);
 
 /**
+ * Asks for the secrets of one run, in one request.
+ *
+ * @generated from message holdfast.agent.v1.ResolveSecrets
+ */
+export type ResolveSecrets = Message<"holdfast.agent.v1.ResolveSecrets"> & {
+  /**
+   * SHA-256 of the manifest that the agent runs: it must be the current one, and is bound into every sealed value.
+   *
+   * @generated from field: bytes release_digest = 1;
+   */
+  releaseDigest: Uint8Array;
+
+  /**
+   * Paths, as "db/password"; each once.
+   *
+   * @generated from field: repeated string paths = 2;
+   */
+  paths: string[];
+};
+
+export type ResolveSecretsValid = ResolveSecrets;
+
+/**
+ * Describes the message holdfast.agent.v1.ResolveSecrets.
+ * Use `create(ResolveSecretsSchema)` to create a new message.
+ */
+export const ResolveSecretsSchema: GenMessage<ResolveSecrets, {validType: ResolveSecretsValid}> = /*@__PURE__*/
+  messageDesc(file_holdfast_agent_v1_gateway, 9);
+
+/**
  * @generated from message holdfast.agent.v1.DownloadRequest
  */
 export type DownloadRequest = Message<"holdfast.agent.v1.DownloadRequest"> & {
@@ -341,7 +384,7 @@ export type DownloadRequestValid = DownloadRequest;
  * Use `create(DownloadRequestSchema)` to create a new message.
  */
 export const DownloadRequestSchema: GenMessage<DownloadRequest, {validType: DownloadRequestValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 9);
+  messageDesc(file_holdfast_agent_v1_gateway, 10);
 
 /**
  * @generated from message holdfast.agent.v1.Answer
@@ -393,6 +436,12 @@ export type Answer = Message<"holdfast.agent.v1.Answer"> & {
      */
     value: Push;
     case: "push";
+  } | {
+    /**
+     * @generated from field: holdfast.agent.v1.ResolveSecretsAnswer resolve_secrets = 8;
+     */
+    value: ResolveSecretsAnswer;
+    case: "resolveSecrets";
   } | { case: undefined; value?: undefined };
 };
 
@@ -403,7 +452,7 @@ export type AnswerValid = Answer;
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer, {validType: AnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 10);
+  messageDesc(file_holdfast_agent_v1_gateway, 11);
 
 /**
  * @generated from message holdfast.agent.v1.CheckInAnswer
@@ -429,6 +478,13 @@ export type CheckInAnswer = Message<"holdfast.agent.v1.CheckInAnswer"> & {
    * @generated from field: bool quarantined = 3;
    */
   quarantined: boolean;
+
+  /**
+   * Rises with every change of any secret: an agent that resolved at a lower one resolves again.
+   *
+   * @generated from field: uint32 secrets_epoch = 4;
+   */
+  secretsEpoch: number;
 };
 
 export type CheckInAnswerValid = CheckInAnswer;
@@ -438,7 +494,7 @@ export type CheckInAnswerValid = CheckInAnswer;
  * Use `create(CheckInAnswerSchema)` to create a new message.
  */
 export const CheckInAnswerSchema: GenMessage<CheckInAnswer, {validType: CheckInAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 11);
+  messageDesc(file_holdfast_agent_v1_gateway, 12);
 
 /**
  * @generated from message holdfast.agent.v1.ReleaseRef
@@ -462,7 +518,7 @@ export type ReleaseRefValid = ReleaseRef;
  * Use `create(ReleaseRefSchema)` to create a new message.
  */
 export const ReleaseRefSchema: GenMessage<ReleaseRef, {validType: ReleaseRefValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 12);
+  messageDesc(file_holdfast_agent_v1_gateway, 13);
 
 /**
  * @generated from message holdfast.agent.v1.ReportRunAnswer
@@ -477,7 +533,7 @@ export type ReportRunAnswerValid = ReportRunAnswer;
  * Use `create(ReportRunAnswerSchema)` to create a new message.
  */
 export const ReportRunAnswerSchema: GenMessage<ReportRunAnswer, {validType: ReportRunAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 13);
+  messageDesc(file_holdfast_agent_v1_gateway, 14);
 
 /**
  * @generated from message holdfast.agent.v1.FetchReleaseAnswer
@@ -505,7 +561,109 @@ export type FetchReleaseAnswerValid = FetchReleaseAnswer;
  * Use `create(FetchReleaseAnswerSchema)` to create a new message.
  */
 export const FetchReleaseAnswerSchema: GenMessage<FetchReleaseAnswer, {validType: FetchReleaseAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 14);
+  messageDesc(file_holdfast_agent_v1_gateway, 15);
+
+/**
+ * @generated from message holdfast.agent.v1.ResolveSecretsAnswer
+ */
+export type ResolveSecretsAnswer = Message<"holdfast.agent.v1.ResolveSecretsAnswer"> & {
+  /**
+   * Read before any value, so that a change on the way is never missed.
+   *
+   * @generated from field: uint32 epoch = 1;
+   */
+  epoch: number;
+
+  /**
+   * Those that fit into one message; the agent asks again for the rest.
+   *
+   * @generated from field: repeated holdfast.agent.v1.ResolvedSecret secrets = 2;
+   */
+  secrets: ResolvedSecret[];
+};
+
+export type ResolveSecretsAnswerValid = ResolveSecretsAnswer;
+
+/**
+ * Describes the message holdfast.agent.v1.ResolveSecretsAnswer.
+ * Use `create(ResolveSecretsAnswerSchema)` to create a new message.
+ */
+export const ResolveSecretsAnswerSchema: GenMessage<ResolveSecretsAnswer, {validType: ResolveSecretsAnswerValid}> = /*@__PURE__*/
+  messageDesc(file_holdfast_agent_v1_gateway, 16);
+
+/**
+ * @generated from message holdfast.agent.v1.ResolvedSecret
+ */
+export type ResolvedSecret = Message<"holdfast.agent.v1.ResolvedSecret"> & {
+  /**
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * @generated from oneof holdfast.agent.v1.ResolvedSecret.result
+   */
+  result: {
+    /**
+     * @generated from field: holdfast.agent.v1.SealedSecret sealed = 2;
+     */
+    value: SealedSecret;
+    case: "sealed";
+  } | {
+    /**
+     * Why there is no value: NOT_FOUND or UNAVAILABLE.
+     *
+     * @generated from field: string reason = 3;
+     */
+    value: string;
+    case: "reason";
+  } | { case: undefined; value?: undefined };
+};
+
+export type ResolvedSecretValid = ResolvedSecret;
+
+/**
+ * Describes the message holdfast.agent.v1.ResolvedSecret.
+ * Use `create(ResolvedSecretSchema)` to create a new message.
+ */
+export const ResolvedSecretSchema: GenMessage<ResolvedSecret, {validType: ResolvedSecretValid}> = /*@__PURE__*/
+  messageDesc(file_holdfast_agent_v1_gateway, 17);
+
+/**
+ * HPKE base mode (RFC 9180) to the node's sealing key, with info "holdfast/secret/v1" and as additional data
+ *   uuid(16) u16(len) "secret:" path u32(version) SHA-256(manifest)
+ *
+ * @generated from message holdfast.agent.v1.SealedSecret
+ */
+export type SealedSecret = Message<"holdfast.agent.v1.SealedSecret"> & {
+  /**
+   * @generated from field: uint32 version = 1;
+   */
+  version: number;
+
+  /**
+   * The encapsulated key, 32 bytes.
+   *
+   * @generated from field: bytes enc = 2;
+   */
+  enc: Uint8Array;
+
+  /**
+   * Ciphertext and tag.
+   *
+   * @generated from field: bytes ciphertext = 3;
+   */
+  ciphertext: Uint8Array;
+};
+
+export type SealedSecretValid = SealedSecret;
+
+/**
+ * Describes the message holdfast.agent.v1.SealedSecret.
+ * Use `create(SealedSecretSchema)` to create a new message.
+ */
+export const SealedSecretSchema: GenMessage<SealedSecret, {validType: SealedSecretValid}> = /*@__PURE__*/
+  messageDesc(file_holdfast_agent_v1_gateway, 18);
 
 /**
  * A request that was authentic but can't be served. The stream goes on.
@@ -533,7 +691,7 @@ export type RefusalValid = Refusal;
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal, {validType: RefusalValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 15);
+  messageDesc(file_holdfast_agent_v1_gateway, 19);
 
 /**
  * @generated from message holdfast.agent.v1.Push
@@ -574,7 +732,7 @@ export type PushValid = Push;
  * Use `create(PushSchema)` to create a new message.
  */
 export const PushSchema: GenMessage<Push, {validType: PushValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 16);
+  messageDesc(file_holdfast_agent_v1_gateway, 20);
 
 /**
  * @generated from message holdfast.agent.v1.Wake
@@ -589,7 +747,7 @@ export type WakeValid = Wake;
  * Use `create(WakeSchema)` to create a new message.
  */
 export const WakeSchema: GenMessage<Wake, {validType: WakeValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 17);
+  messageDesc(file_holdfast_agent_v1_gateway, 21);
 
 /**
  * @generated from message holdfast.agent.v1.Drain
@@ -608,7 +766,7 @@ export type DrainValid = Drain;
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain, {validType: DrainValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 18);
+  messageDesc(file_holdfast_agent_v1_gateway, 22);
 
 /**
  * @generated from message holdfast.agent.v1.Chunk
@@ -655,7 +813,7 @@ export type ChunkValid = Chunk;
  * Use `create(ChunkSchema)` to create a new message.
  */
 export const ChunkSchema: GenMessage<Chunk, {validType: ChunkValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 19);
+  messageDesc(file_holdfast_agent_v1_gateway, 23);
 
 /**
  * @generated from message holdfast.agent.v1.End
@@ -674,7 +832,7 @@ export type EndValid = End;
  * Use `create(EndSchema)` to create a new message.
  */
 export const EndSchema: GenMessage<End, {validType: EndValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 20);
+  messageDesc(file_holdfast_agent_v1_gateway, 24);
 
 /**
  * @generated from enum holdfast.agent.v1.ResultKind
