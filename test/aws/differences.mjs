@@ -43,7 +43,7 @@ export const differences = [
     emulator: 'moto',
     file: 'store.aws.ts',
     test: 'a refused transaction and a check leave no change',
-    why: 'moto leaves the writes of a refused transaction in the stream; on AWS nothing of it is visible',
+    why: 'on AWS a refused transaction leaves no trace; moto puts a copy of the table back, which iterators do not follow',
   },
   {
     emulator: 'moto',

@@ -1,6 +1,8 @@
 /** What the tests against AWS emulators share: the endpoints that the runner started, clients for them, fresh tables. */
 import { randomUUID } from 'node:crypto';
 import { CreateTableCommand, DeleteTableCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { CreateKeyCommand, type KeySpec, type KeyUsageType, type KMSClient } from '@aws-sdk/client-kms';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { openDynamoStore } from '../../lib/store/dynamodb.ts';
 import { createDynamoClients, type DynamoClients } from '../../lib/store/dynamodb-clients.ts';
 import type { MadeStore } from '../conformance/store-cases.ts';
@@ -69,4 +71,28 @@ export async function makeDynamoStore(name: EmulatorName): Promise<MadeStore> {
       clients.streams.destroy();
     },
   };
+}
+
+/** The three keys of a deployment; ARNs. */
+export async function createKeys(client: KMSClient) {
+  const create = async (KeySpec: KeySpec, KeyUsage: KeyUsageType) => {
+    const { KeyMetadata } = await client.send(new CreateKeyCommand({ KeySpec, KeyUsage }));
+    return KeyMetadata!.Arn!;
+  };
+  return {
+    'fleet-ca': await create('ECC_NIST_P256', 'SIGN_VERIFY'),
+    'audit-log': await create('ECC_NIST_EDWARDS25519', 'SIGN_VERIFY'),
+    data: await create('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT'),
+  } as const;
+}
+
+export function s3Client(): S3Client {
+  // Emulators have no host name for each bucket.
+  return new S3Client({ region, endpoint: endpointOf('ministack'), forcePathStyle: true });
+}
+
+export async function createBucket(client: S3Client): Promise<string> {
+  const bucket = `holdfast-${randomUUID()}`;
+  await client.send(new CreateBucketCommand({ Bucket: bucket }));
+  return bucket;
 }
