@@ -13,6 +13,9 @@ import type { ControlPlaneDeps } from './control-plane.ts';
 import { type ConvergeOptions, converge, type Run } from './converge.ts';
 import { AgentError, messageOf } from './errors.ts';
 import { executors } from './executors/registry.ts';
+import { localMachine } from './facts/machine.ts';
+import { collectFacts } from './facts.ts';
+import { createFactsSource } from './facts-source.ts';
 import { protectTrees, systemTrees } from './guard.ts';
 import { type HeldRelease, openHeldRelease } from './held-release.ts';
 import { createLocalHost } from './local-host.ts';
@@ -54,6 +57,16 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const held = locked(openHeldRelease(state, fleet, node), state.path);
   const queue = await openReportQueue(state, { logger });
   const now = Date.now;
+  const deadline = (timeoutMs: number) => AbortSignal.timeout(timeoutMs);
+  const facts = createFactsSource({
+    now,
+    collect: () =>
+      collectFacts({
+        machine: localMachine(),
+        deadline,
+        onMissing: (group, reason) => logger.warn({ group, reason }, 'Facts are missing.'),
+      }),
+  });
   const guard = protectTrees([...systemTrees, await realpath(state.path), ...programTrees]);
 
   return {
@@ -69,9 +82,10 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     converge: (run) =>
       withLock(state.path, async () => {
         const notifications = await openNotifications(state);
-        const deadline = (timeoutMs: number) => AbortSignal.timeout(timeoutMs);
         const host = createLocalHost();
-        return converge({ executors, host, guard, notifications, now, deadline, node, held, runId: randomUUID }, run);
+        const machine = { executors, host, guard, notifications, now, deadline };
+        const known = async () => (await facts.latest()).facts;
+        return converge({ ...machine, node, held, runId: randomUUID, facts: known }, run);
       }),
     connect: (onPush) => connect(state, fleet, logger, onPush),
     async renew() {

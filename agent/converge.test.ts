@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { ResultKind } from '../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
 import { withDirectory } from '../test/conformance/executor-fixture.ts';
-import { type AgentFleet, createAgentFleet, node, withState } from '../test/fakes/agent.ts';
+import { type AgentFleet, createAgentFleet, facts, node, withState } from '../test/fakes/agent.ts';
 import { day } from '../test/fakes/policy.ts';
 import { type ConvergeDeps, converge } from './converge.ts';
 import { executors } from './executors/registry.ts';
@@ -25,6 +25,7 @@ function depsOf(state: StateDirectory, fleet: AgentFleet, change: Partial<Conver
     node,
     held: openHeldRelease(state, fleet.trust, node),
     runId: randomUUID,
+    facts: async () => facts,
     ...change,
   };
 }
@@ -81,7 +82,7 @@ describe('converge', () => {
         await deps.held.adopt(release, { now: fleet.now(), download: fleet.download });
         assert.deepEqual((await converge(deps, { dryRun: false })).report.results, []);
         await assert.rejects(readFile(path));
-        const database = { name: 'db-1', labels: { role: 'db' } };
+        const database = { uuid: node.uuid, name: 'db-1', labels: { role: 'db' } };
         const held = openHeldRelease(state, fleet.trust, database);
         await held.adopt(release, { now: fleet.now(), download: fleet.download });
         const bound = depsOf(state, fleet, { node: database, held });

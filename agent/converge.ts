@@ -5,25 +5,24 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { fromHex } from '../lib/crypto/encoding.ts';
-import { cratesFor, type EnrolledNode } from '../lib/policy/bindings.ts';
 import { PolicyError } from '../lib/policy/errors.ts';
-import { parseCrate } from '../lib/policy/model.ts';
 import type { Release } from '../lib/policy/verify.ts';
 import {
   type RunReport,
   RunReportSchema,
   ResultKind as WireResult,
 } from '../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
-import { type EngineDeps, type Resource, type ResourceOutcome, type ResultKind, runResources } from './engine.ts';
+import { type EngineDeps, type ResourceOutcome, type ResultKind, runResources } from './engine.ts';
 import { messageOf } from './errors.ts';
 import type { HeldRelease } from './held-release.ts';
+import { prepareResources, type ResourceDeps } from './resources.ts';
 
-export type ConvergeDeps = Omit<EngineDeps, 'blob'> & {
-  readonly node: EnrolledNode;
-  readonly held: HeldRelease;
-  /** A new UUID: reporting one run twice must be seen as one run. */
-  runId(): string;
-};
+export type ConvergeDeps = Omit<EngineDeps, 'blob'> &
+  Omit<ResourceDeps, 'blob'> & {
+    readonly held: HeldRelease;
+    /** A new UUID: reporting one run twice must be seen as one run. */
+    runId(): string;
+  };
 
 export type ConvergeOptions = {
   readonly dryRun: boolean;
@@ -48,8 +47,10 @@ export async function converge(deps: ConvergeDeps, options: ConvergeOptions): Pr
   try {
     release = await deps.held.load(started);
     if (release !== undefined) {
-      const resources = await resourcesOf(release, deps);
-      const blob = (sha256: string) => deps.held.blob(sha256);
+      const { resources, blob } = await prepareResources(release, {
+        ...deps,
+        blob: (sha256) => deps.held.blob(sha256),
+      });
       outcomes = await runResources({ ...deps, blob }, resources, options);
     }
   } catch (cause) {
@@ -83,26 +84,6 @@ export async function converge(deps: ConvergeDeps, options: ConvergeOptions): Pr
 /** What went wrong with a release or a run, with its stable code where it has one. */
 export function describeError(error: unknown): string {
   return error instanceof PolicyError ? `${error.code}: ${error.message}` : messageOf(error);
-}
-
-/** The resources of all crates bound to this node by its enrolled name and labels, in the order of the bindings. */
-async function resourcesOf(release: Release, deps: ConvergeDeps): Promise<Resource[]> {
-  const resources: Resource[] = [];
-  for (const name of cratesFor(release.manifest, deps.node)) {
-    const entry = release.manifest.crates.find((crate) => crate.name === name);
-    if (entry === undefined) {
-      throw new PolicyError('malformed', `a binding names the unknown crate ${JSON.stringify(name)}`);
-    }
-    const crate = parseCrate(await deps.held.blob(entry.sha256));
-    if (crate.crate !== name) {
-      throw new PolicyError(
-        'malformed',
-        `the crate ${JSON.stringify(name)} calls itself ${JSON.stringify(crate.crate)}`,
-      );
-    }
-    resources.push(...crate.resources.map((resource) => ({ ...resource, crate: name })));
-  }
-  return resources;
 }
 
 function withinBudget(outcomes: readonly ResourceOutcome[]): readonly ResourceOutcome[] {

@@ -24,6 +24,8 @@ export type Resource = {
   readonly requires?: readonly string[];
   readonly notify?: readonly string[];
   readonly before?: readonly string[];
+  /** Decided before the run: its `when` doesn't hold here, or can't be judged. */
+  readonly decided?: { readonly result: 'skipped' | 'failed'; readonly reason: string };
 };
 
 export type ResultKind = 'unchanged' | Change | 'skipped' | 'blocked' | 'failed';
@@ -78,7 +80,10 @@ export async function runResources(
     throw new AgentError('bad_release', `resources depend on each other in a circle: ${formatCycle(order.cycle)}`);
   }
   if (!options.dryRun) {
-    await sweepTemporaries(deps, order.sorted);
+    await sweepTemporaries(
+      deps,
+      order.sorted.filter(({ decided }) => decided === undefined),
+    );
   }
   const run = new Run(deps, order.sorted, options);
   const outcomes: ResourceOutcome[] = [];
@@ -119,6 +124,10 @@ class Run {
 
   async take(resource: Planned): Promise<Taken> {
     const key = fullKey(resource);
+    // What is not meant for this machine is nobody's obstacle.
+    if (resource.decided?.result === 'skipped') {
+      return resource.decided;
+    }
     const taken = await this.#attempt(resource, key).catch(
       (error: unknown): Taken => ({ result: 'failed', reason: messageOf(error) }),
     );
@@ -131,6 +140,9 @@ class Run {
   async #attempt(resource: Planned, key: string): Promise<Taken> {
     if (this.#options.stop?.aborted === true) {
       return { result: 'skipped', reason: 'the agent is stopping' };
+    }
+    if (resource.decided !== undefined) {
+      return resource.decided;
     }
     const missing = this.#needs.get(key)?.find((needed) => this.#unmet.has(needed));
     if (missing !== undefined) {

@@ -5,7 +5,8 @@ import type { CrateSource } from './crate-source.ts';
 import type { PolicyDirectory } from './directory.ts';
 import { type Binding, type CrateResource, formatCrate, type ManifestCrate } from './model.ts';
 import { sortResources } from './order.ts';
-import { plainVars, type Vars } from './vars.ts';
+import type { Vars } from './vars.ts';
+import { plainVars } from './vars-source.ts';
 
 export type Assembled = {
   readonly vars: Vars;

@@ -6,7 +6,8 @@ import type { PolicyDirectory } from './directory.ts';
 import { impossibleFactValues, possibilityOf } from './impossible.ts';
 import type { Report } from './problem.ts';
 import { suggestionHint } from './suggest.ts';
-import { type SourceVars, type VarType, varTypeOf } from './vars.ts';
+import { type VarType, varTypeOf } from './vars.ts';
+import type { SourceVars } from './vars-source.ts';
 import { quote } from './yaml.ts';
 
 /** Vars that no crate declares, values of another type than declared, and inputs that some node would lack. */

@@ -11,7 +11,8 @@ import type { Place, Report } from './problem.ts';
 import { type ResourceType, type ResourceTypes, resourceKey, typesWithContent } from './resource-types.ts';
 import { withContent } from './source-content.ts';
 import { suggestionHint } from './suggest.ts';
-import { readInputs, readVars, type SourceInputs, type SourceVars, varTypeOf } from './vars.ts';
+import { varTypeOf } from './vars.ts';
+import { readInputs, readVars, type SourceInputs, type SourceVars } from './vars-source.ts';
 import { quote, type YamlEntry, type YamlNode, yamlValue } from './yaml.ts';
 
 export type SourceResource = CrateResource & {

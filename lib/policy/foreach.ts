@@ -10,7 +10,7 @@ import { maxResources } from './names.ts';
 import type { Report } from './problem.ts';
 import { suggestionHint } from './suggest.ts';
 import { renderTemplate } from './template.ts';
-import type { SourceVars } from './vars.ts';
+import type { SourceVars } from './vars-source.ts';
 import { quote, type YamlEntry, type YamlMap, type YamlNode } from './yaml.ts';
 
 export type Expanded = { readonly node: YamlNode; readonly item?: Json };

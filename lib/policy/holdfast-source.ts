@@ -5,7 +5,7 @@ import { isGlob } from './glob.ts';
 import type { Match } from './model.ts';
 import { crateNamePattern, labelPattern, maxBindings, maxCrates, maxLabels } from './names.ts';
 import type { Place, Report } from './problem.ts';
-import { readVars, type SourceVars } from './vars.ts';
+import { readVars, type SourceVars } from './vars-source.ts';
 import { quote, type YamlEntry, type YamlNode } from './yaml.ts';
 
 export type SourceBinding = {

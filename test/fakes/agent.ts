@@ -7,12 +7,20 @@ import { pino } from 'pino';
 import type { Session } from '../../agent/session.ts';
 import { SessionError } from '../../agent/session-error.ts';
 import { openStateDirectory, type StateDirectory } from '../../agent/state.ts';
-import { type CrateResource, formatCrate, type Manifest } from '../../lib/policy/model.ts';
+import type { Facts } from '../../lib/policy/facts.ts';
+import { type Crate, type CrateResource, contentOf, formatCrate, type Manifest } from '../../lib/policy/model.ts';
 import { createOperator, manifestBytes, noon } from './policy.ts';
+
+/** What the fake machine is like. */
+export const facts: Facts = {
+  os: { kind: 'linux', family: 'debian', id: 'debian', version: '12', codename: 'bookworm', name: 'Debian 12' },
+  cpu: { count: 4, model: 'fake' },
+  missing: ['memory'],
+};
 
 export const logger = pino({ level: 'silent' });
 
-export const node = { name: 'web-1', labels: { role: 'web' } };
+export const node = { uuid: '6b1f0a52-8f0e-4c57-9d3c-2f5f1f0c9a11', name: 'web-1', labels: { role: 'web' } };
 
 export type SignedRelease = {
   readonly manifest: Uint8Array;
@@ -36,13 +44,14 @@ export function createAgentFleet() {
   }
 
   /** A release with one crate, "base", for every node. */
-  function publish(resources: readonly CrateResource[], change: Partial<Manifest> = {}): SignedRelease {
-    const crate = formatCrate({ crate: 'base', resources });
+  function publish(
+    resources: readonly CrateResource[],
+    change: Partial<Manifest> = {},
+    declared: Pick<Crate, 'vars' | 'inputs'> = {},
+  ): SignedRelease {
+    const crate = formatCrate({ crate: 'base', resources, ...declared });
     put(crate);
-    const contents = resources.flatMap(({ desired }) => {
-      const content = desired['content'] as { sha256?: string } | undefined;
-      return content?.sha256 === undefined ? [] : [content.sha256];
-    });
+    const contents = resources.flatMap((resource) => contentOf(resource)?.sha256 ?? []);
     const manifest = manifestBytes({
       bindings: [{ match: { name: '*' }, crates: ['base'] }],
       crates: [{ name: 'base', sha256: sha256(crate), blobs: [...new Set(contents)].sort() }],
