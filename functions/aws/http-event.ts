@@ -1,0 +1,26 @@
+/**
+ * What a function is invoked with: a request through the HTTPS API (payload format 2.0), or directly by a principal whom
+ * IAM allows to invoke it. API Gateway builds the outer object itself; whatever a client sends is inside its strings.
+ */
+import { z } from 'zod';
+
+const httpEvent = z.object({
+  version: z.literal('2.0'),
+  requestContext: z.object({ http: z.object({ method: z.string(), sourceIp: z.string().optional() }) }),
+});
+
+export function isHttpEvent(event: unknown): boolean {
+  // Anything with a request context came through a front door, even one that this program does not know.
+  return httpEvent.safeParse(event).success;
+}
+
+/** An invocation that is neither: refused, so that no other event source becomes a way in. */
+export function isDirect(event: unknown): event is Record<string, unknown> {
+  return (
+    typeof event === 'object' &&
+    event !== null &&
+    !('requestContext' in event) &&
+    !('Records' in event) &&
+    'holdfast' in event
+  );
+}

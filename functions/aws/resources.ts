@@ -1,0 +1,50 @@
+/** The resources of a deployment, opened from their names: the table, its stream, buckets and keys. */
+import { randomBytes } from 'node:crypto';
+import { KMSClient } from '@aws-sdk/client-kms';
+import { S3Client } from '@aws-sdk/client-s3';
+import type { Publication } from '../../lib/audit/publication.ts';
+import { openS3Publication } from '../../lib/audit/publication-s3.ts';
+import { toHex } from '../../lib/crypto/encoding.ts';
+import { type KmsKeys, openKmsKeys } from '../../lib/keys/kms.ts';
+import type { KeyStore } from '../../lib/keys/port.ts';
+import type { BlobStore } from '../../lib/store/blobs.ts';
+import { openS3Blobs } from '../../lib/store/blobs-s3.ts';
+import { openDynamoStore } from '../../lib/store/dynamodb.ts';
+import { createDynamoClients } from '../../lib/store/dynamodb-clients.ts';
+import type { Store } from '../../lib/store/port.ts';
+
+type Region = { readonly AWS_REGION: string };
+
+export function openTable(
+  environment: Region & { readonly HOLDFAST_TABLE: string; readonly HOLDFAST_STREAM_ARN?: string },
+): Store {
+  const { AWS_REGION, HOLDFAST_TABLE, HOLDFAST_STREAM_ARN } = environment;
+  return openDynamoStore({
+    ...createDynamoClients({ region: AWS_REGION }),
+    table: HOLDFAST_TABLE,
+    ...(HOLDFAST_STREAM_ARN === undefined ? {} : { streamArn: HOLDFAST_STREAM_ARN }),
+  });
+}
+
+export function openKeys({ AWS_REGION }: Region, keys: KmsKeys): KeyStore {
+  return openKmsKeys(new KMSClient({ region: AWS_REGION }), keys);
+}
+
+export function openBlobs({
+  AWS_REGION,
+  HOLDFAST_BLOBS_BUCKET,
+}: Region & { readonly HOLDFAST_BLOBS_BUCKET: string }): BlobStore {
+  return openS3Blobs(new S3Client({ region: AWS_REGION }), HOLDFAST_BLOBS_BUCKET);
+}
+
+export function openPublication({
+  AWS_REGION,
+  HOLDFAST_LOG_BUCKET,
+}: Region & { readonly HOLDFAST_LOG_BUCKET: string }): Publication {
+  return openS3Publication(new S3Client({ region: AWS_REGION }), HOLDFAST_LOG_BUCKET);
+}
+
+/** A name of its own for each process: lanes are owned, and nothing of a former process is taken up. */
+export function writerId(name: string): string {
+  return `${name}-${toHex(randomBytes(6))}`;
+}

@@ -1,0 +1,39 @@
+/**
+ * The sealer as a Lambda function, invoked by the table's stream and every 60 s. Both only say that it is time: what is
+ * to be sealed is read from the table, so events may come twice, late or not at all.
+ */
+import { createSealer } from '../../lib/audit/sealer.ts';
+import { readEnvironment } from '../aws/environment.ts';
+import { isLogKeyOf, readFleet } from '../aws/fleet.ts';
+import { createFunctionLog } from '../aws/log.ts';
+import { once } from '../aws/once.ts';
+import { openKeys, openPublication, openTable } from '../aws/resources.ts';
+
+const environment = readEnvironment('sealer', process.env);
+const logger = createFunctionLog('sealer');
+const store = openTable(environment);
+const keys = openKeys(environment, { 'audit-log': environment.HOLDFAST_LOG_KEY_ARN });
+const publication = openPublication(environment);
+
+/** `undefined` before the fleet is founded: then there is no log yet. */
+const open = once(async () => {
+  const fleet = await readFleet(store);
+  if (fleet === undefined) throw new NotFounded();
+  const signer = await keys.signer('audit-log');
+  if (!isLogKeyOf(fleet, signer.publicKey)) throw new TypeError('the log key is not the one that the fleet has pinned');
+  return createSealer({ store, origin: fleet.descriptor.log.origin, signer, publication, now: Date.now, logger });
+});
+
+class NotFounded extends Error {}
+
+/** Fails as a whole when it could not seal: the stream then delivers again, and the failure is counted. */
+export async function handler(_event: unknown): Promise<{ readonly size?: number }> {
+  try {
+    const checkpoint = await (await open()).sealOnce();
+    return checkpoint === undefined ? {} : { size: checkpoint.size };
+  } catch (error) {
+    if (error instanceof NotFounded) return {};
+    logger.error({ err: error }, 'The audit log could not be sealed');
+    throw error;
+  }
+}
