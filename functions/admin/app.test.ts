@@ -5,29 +5,45 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { pino } from 'pino';
 import { z } from 'zod';
+import type { Authenticate } from '../../lib/access/authenticate.ts';
 import { mintLocalAdmin, readLocalAdminToken } from '../../lib/access/local-admin.ts';
 import { grantOf } from '../../lib/access/permissions.ts';
 import { localAdmin, type Principal, type Role } from '../../lib/access/principal.ts';
 import type { parseDescriptor } from '../../lib/identity/descriptor.ts';
 import { createMemoryBlobs } from '../../lib/store/blobs-memory.ts';
 import { createMemoryStore } from '../../lib/store/memory.ts';
+import { createFakeSealer } from '../../test/fakes/access.ts';
 import { createFakeAudit } from '../../test/fakes/audit.ts';
-import { createAdminApp, openPaths } from './app.ts';
+import { createAdminApp } from './app.ts';
 import { bearerToken } from './bearer.ts';
+import { openPaths } from './open-route.ts';
 import { type Route, route } from './route.ts';
 import { adminRoutes } from './routes.ts';
 
 const logger = pino({ level: 'silent' });
 
-function setUp(authenticate: (token: string) => Principal | undefined = () => undefined) {
+/** Authenticates by a function of the bearer token alone. */
+const byToken =
+  (principalOf: (token: string) => Principal | undefined): Authenticate =>
+  async ({ bearer }) => {
+    const principal = bearer === undefined ? undefined : principalOf(bearer);
+    if (principal !== undefined) return { caller: { principal, via: 'local-admin', isAmbient: false } };
+    return { refused: bearer === undefined ? 'no_credential' : 'bad_credential' };
+  };
+
+function setUp(principalOf: (token: string) => Principal | undefined = () => undefined) {
   const store = createMemoryStore();
   const audit = createFakeAudit(store);
+  const now = () => Date.UTC(2026, 0, 1);
+  const sealer = createFakeSealer();
+  const appDeps = { store, audit, now, sealer, logger };
   const routes = adminRoutes({
     store,
     blobs: createMemoryBlobs(),
     audit,
     publication: { read: async () => undefined },
-    now: () => Date.UTC(2026, 0, 1),
+    now,
+    passwords: { set: assert.fail, remove: assert.fail, verify: assert.fail },
     version: '0.0.0',
     startedAt: 0,
     // Only its fields are read here.
@@ -43,7 +59,8 @@ function setUp(authenticate: (token: string) => Principal | undefined = () => un
     gateway: () => ({ address: '127.0.0.1:2', ready: true, connections: 0 }),
     release: () => undefined,
   });
-  return { store, audit, routes, app: createAdminApp({ authenticate, audit, logger }, routes) };
+  const app = createAdminApp({ ...appDeps, authenticate: byToken(principalOf) }, routes);
+  return { store, audit, routes, app, appDeps };
 }
 
 const concrete = ({ path }: Route) =>
@@ -82,7 +99,15 @@ test('R19 every route answers 401 without a credential, and so does every path t
 
 test('R19 what is open is exactly what was reviewed', async () => {
   const { app } = setUp();
-  assert.deepEqual([...openPaths], ['/livez']);
+  assert.deepEqual(openPaths, [
+    'GET /livez',
+    'GET /',
+    'GET /assets/:file',
+    'GET /v1/login',
+    'POST /v1/login/begin',
+    'POST /v1/login/finish',
+    'GET /v1/login/callback',
+  ]);
   const response = await app.request('/livez');
   assert.equal(response.status, 200);
   assert.deepEqual(await response.json(), { status: 'ok' });
@@ -170,8 +195,8 @@ test('bad input is refused with its place, before any handler', async () => {
       return {};
     },
   });
-  const { audit } = setUp();
-  const app = createAdminApp({ authenticate: () => localAdmin, audit, logger }, [probe]);
+  const { appDeps } = setUp();
+  const app = createAdminApp({ ...appDeps, authenticate: byToken(() => localAdmin) }, [probe]);
   const send = (body: string | Uint8Array<ArrayBuffer>, type = 'application/json', query = '') =>
     app.request(`/v1/probe${query}`, { method: 'POST', headers: { ...withToken, 'content-type': type }, body });
   const table: [Response, number, RegExp][] = [
@@ -194,14 +219,14 @@ test('bad input is refused with its place, before any handler', async () => {
 });
 
 test('a failure inside is 500 without its words, and every answer has the security headers', async () => {
-  const { audit } = setUp();
+  const { appDeps } = setUp();
   const failing = route({
     method: 'GET',
     path: '/v1/fail',
     permission: 'fleet.read',
     handler: () => Promise.reject(new Error('a secret detail')),
   });
-  const app = createAdminApp({ authenticate: () => localAdmin, audit, logger }, [failing]);
+  const app = createAdminApp({ ...appDeps, authenticate: byToken(() => localAdmin) }, [failing]);
   const response = await app.request('/v1/fail', { headers: withToken });
   assert.equal(response.status, 500);
   assert.equal((await response.text()).includes('secret'), false);

@@ -2,95 +2,118 @@
 import { Hono } from 'hono';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
-import { grantOf } from '../../lib/access/permissions.ts';
-import { type Principal, unauthenticated } from '../../lib/access/principal.ts';
-import type { AuditLog } from '../../lib/audit/port.ts';
-import { bearerToken } from './bearer.ts';
 import { readBytes, readJson } from './body.ts';
+import { createGuard, type Guard, type GuardDeps } from './guard.ts';
+import { type IdempotencyDeps, onceOnly } from './idempotency.ts';
+import { type OpenRoute, openPaths } from './open-route.ts';
 import { Problem, problemResponse } from './problem.ts';
 import type { Route } from './route.ts';
 
-type AdminAppDeps = {
-  /** The principal that a bearer token proves, or none. The source address is not among what it sees. */
-  authenticate(token: string): Principal | undefined;
-  readonly audit: AuditLog;
-  readonly logger: Logger;
-};
-
-/** All that is answered without a credential; reviewed, and walked by a test. */
-export const openPaths = ['/livez'] as const;
+type AdminAppDeps = GuardDeps & IdempotencyDeps & { readonly logger: Logger };
 
 const securityHeaders = {
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
   'referrer-policy': 'no-referrer',
   // RFC 6797 §6.1.
   'strict-transport-security': 'max-age=31536000',
   'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
 } as const;
 
-/** Mounts `routes`. Needs no server: `app.fetch(request)` answers. */
-export function createAdminApp(deps: AdminAppDeps, routes: readonly Route[]): Hono {
+/** Mounts `routes`, and what is open to anybody. Needs no server: `app.fetch(request)` answers. */
+export function createAdminApp(deps: AdminAppDeps, routes: readonly Route[], open: readonly OpenRoute[] = []): Hono {
+  const guard = createGuard(deps);
   const app = new Hono();
   app.use(async (context, next) => {
     await next();
-    for (const [name, value] of Object.entries(securityHeaders)) context.res.headers.set(name, value);
+    // A page brings a policy of its own, stricter than none and reviewed with it.
+    for (const [name, value] of Object.entries(securityHeaders))
+      if (!context.res.headers.has(name)) context.res.headers.set(name, value);
   });
   app.onError((error) => problemResponse(error, deps.logger));
-  app.get(openPaths[0], (context) => context.json({ status: 'ok' }));
+  app.get('/livez', (context) => context.json({ status: 'ok' }));
 
-  for (const route of routes) {
-    app.on(route.method, route.path, async (context) => {
-      const where = `${route.method} ${route.path}`;
-      const principal = await requirePrincipal(deps, context.req.raw, where);
-      await requirePermission(deps, principal, route, where);
-      const { schema } = route;
-      const result = await route.handler({
-        principal,
-        params: parseWith(schema?.params, context.req.param(), 'path'),
-        query: parseWith(schema?.query, onceEach(new URL(context.req.url).searchParams), 'query'),
-        body:
-          schema?.maxBytes === undefined
-            ? parseWith(schema?.body, schema?.body && (await readJson(context.req.raw)), 'body')
-            : await readBytes(context.req.raw, schema.maxBytes),
-      });
-      return result instanceof Response ? result : context.json(result);
-    });
+  for (const route of open) {
+    if (!openPaths.includes(`${route.method} ${route.path}`))
+      throw new TypeError(`${route.method} ${route.path} is not on the reviewed list of open routes`);
+    app.on(route.method, route.path, (context) => answerOpen(route, context.req.raw, context.req.param(), context.env));
   }
+  for (const route of routes)
+    app.on(route.method, route.path, (context) => answer(deps, guard, route, context.req.raw, context.req.param()));
 
   // Also for paths that do not exist: who has no credential learns nothing about what is here.
   app.all('*', async (context) => {
-    await requirePrincipal(deps, context.req.raw, 'unknown');
+    await guard.identify(context.req.raw, 'unknown');
     throw new Problem('not-found', 'there is no such route');
   });
   return app;
 }
 
-async function requirePrincipal(deps: AdminAppDeps, request: Request, where: string): Promise<Principal> {
-  const token = bearerToken(request.headers.get('authorization'));
-  const principal = token === undefined ? undefined : deps.authenticate(token);
-  if (principal !== undefined) return principal;
-  await deps.audit.deny({
-    type: 'access.refuse',
-    actor: unauthenticated,
-    object: { kind: 'route', id: where },
-    outcome: 'denied',
-    detail: { reason: token === undefined ? 'no_credential' : 'bad_credential', route: where },
-  });
-  throw new Problem('unauthenticated', 'send a valid credential as "Authorization: Bearer …"');
+async function answer(
+  deps: AdminAppDeps,
+  guard: Guard,
+  route: Route,
+  request: Request,
+  pathParams: Record<string, string>,
+): Promise<Response> {
+  const { schema, permission } = route;
+  const where = `${route.method} ${route.path}`;
+  const admitted = await guard.identify(request, where);
+  await guard.admit(request, admitted, permission, where);
+  const { caller, csrf } = admitted;
+  const params = parseWith(schema?.params, pathParams, 'path');
+  const query = parseWith(schema?.query, onceEach(new URL(request.url).searchParams), 'query');
+  const isRaw = schema?.maxBytes !== undefined;
+  const sent = isRaw ? undefined : schema?.body && (await readJson(request));
+  const body = isRaw ? await readBytes(request, schema?.maxBytes ?? 0) : parseWith(schema?.body, sent, 'body');
+  const revision = readRevision(request, route);
+  const handle = () =>
+    route.handler({
+      principal: caller.principal,
+      caller,
+      params,
+      query,
+      body,
+      ...(revision === undefined ? {} : { revision }),
+      ...(csrf === undefined ? {} : { csrf }),
+      signal: request.signal,
+      stillAllowed: () => guard.isStillAllowed(request, permission),
+    });
+  const input = { params: pathParams, query: request.url.split('?')[1], body: sent };
+  const result =
+    route.method === 'GET' || isRaw ? await handle() : await onceOnly(deps, request, { caller, where, input }, handle);
+  return result instanceof Response ? result : Response.json(result);
 }
 
-async function requirePermission(deps: AdminAppDeps, principal: Principal, route: Route, where: string): Promise<void> {
-  if (grantOf(principal, route.permission) !== 'none') return;
-  await deps.audit.deny({
-    type: 'access.refuse',
-    actor: principal,
-    object: { kind: 'route', id: where },
-    outcome: 'denied',
-    detail: { reason: 'not_permitted', route: where },
+async function answerOpen(
+  route: OpenRoute,
+  request: Request,
+  pathParams: Record<string, string>,
+  environment: unknown,
+): Promise<Response> {
+  const { schema } = route;
+  const result = await route.handler({
+    params: parseWith(schema?.params, pathParams, 'path'),
+    query: parseWith(schema?.query, onceEach(new URL(request.url).searchParams), 'query'),
+    body: parseWith(schema?.body, schema?.body && (await readJson(request)), 'body'),
+    request,
+    environment,
   });
-  throw new Problem('forbidden', `the role ${principal.role} does not have ${route.permission}`);
+  return result instanceof Response ? result : Response.json(result);
+}
+
+/** RFC 9110 §13.1.1, one strong tag of ours. */
+function readRevision(request: Request, route: Route): number | undefined {
+  if (route.guarded === undefined || route.method === 'GET') return undefined;
+  const given = request.headers.get('if-match');
+  if (given === null) throw new Problem('precondition-required', 'send the ETag that you were shown as "If-Match"');
+  const match = /^"([1-9][0-9]{0,9})"$/.exec(given);
+  if (match === null) throw new Problem('invalid-request', 'header.if-match: not an ETag of this API');
+  return Number(match[1]);
 }
 
 /** What a schema makes of attacker-controlled input, or one problem that names the place. No schema: nothing comes through. */

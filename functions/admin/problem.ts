@@ -17,6 +17,9 @@ export type ProblemName =
   | 'too-large'
   | 'unsupported-media-type'
   | 'conflict'
+  | 'precondition-failed'
+  | 'precondition-required'
+  | 'too-many-requests'
   | 'refused'
   | 'unavailable'
   | 'internal';
@@ -30,6 +33,9 @@ const statuses: Record<ProblemName, { readonly status: number; readonly title: s
   'too-large': { status: 413, title: 'The request is too large' },
   'unsupported-media-type': { status: 415, title: 'The media type is not supported' },
   conflict: { status: 409, title: 'The request conflicts with the present state' },
+  'precondition-failed': { status: 412, title: 'It was changed since you saw it' },
+  'precondition-required': { status: 428, title: 'The request must say which revision it changes' },
+  'too-many-requests': { status: 429, title: 'Too many requests' },
   refused: { status: 422, title: 'Refused' },
   unavailable: { status: 503, title: 'Not available at the moment' },
   internal: { status: 500, title: 'Internal error' },
@@ -49,10 +55,16 @@ export class Problem extends Error {
   override readonly name = 'Problem';
   readonly problem: ProblemName;
   readonly reason: string | undefined;
-  constructor(problem: ProblemName, detail: string, options?: ErrorOptions & { readonly reason?: string }) {
+  readonly retryAfterMs: number | undefined;
+  constructor(
+    problem: ProblemName,
+    detail: string,
+    options?: ErrorOptions & { readonly reason?: string; readonly retryAfterMs?: number | undefined },
+  ) {
     super(detail, options);
     this.problem = problem;
     this.reason = options?.reason;
+    this.retryAfterMs = options?.retryAfterMs;
   }
 }
 
@@ -72,10 +84,12 @@ export function problemResponse(error: unknown, logger: Logger): Response {
   const headers: Record<string, string> = { 'content-type': 'application/problem+json' };
   // RFC 9110 §11.6.1: a 401 names the scheme.
   if (status === 401) headers['www-authenticate'] = 'Bearer realm="holdfast"';
+  // RFC 9110 §10.2.3: whole seconds.
+  if (problem.retryAfterMs !== undefined) headers['retry-after'] = String(Math.ceil(problem.retryAfterMs / 1000));
   return new Response(JSON.stringify(details), { status, headers });
 }
 
-function toProblem(error: unknown): Problem {
+export function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof StoreError) return fromStore(error);
   if (error instanceof AuditError) return fromAudit(error);
@@ -87,8 +101,35 @@ function toProblem(error: unknown): Problem {
       reason: error.code,
     });
   if (error instanceof CryptoError) return new Problem('invalid-request', error.message, { reason: error.code });
-  if (error instanceof AccessError) return new Problem('forbidden', 'the credential is not accepted', { cause: error });
+  if (error instanceof AccessError) return fromAccess(error);
   return new Problem('internal', '', { cause: error });
+}
+
+function fromAccess(error: AccessError): Problem {
+  const options = { cause: error, retryAfterMs: error.retryAfterMs };
+  switch (error.code) {
+    case 'malformed':
+      return new Problem('invalid-request', error.message, options);
+    // The reason is for the audit log alone: who asks must not learn whether it was the name or the proof.
+    case 'refused':
+      return new Problem('unauthenticated', error.message, options);
+    case 'throttled':
+      return new Problem('too-many-requests', error.message, options);
+    case 'not_found':
+      return new Problem('not-found', error.message, options);
+    case 'exists':
+    case 'conflict':
+      return new Problem('conflict', error.message, { ...options, reason: error.code });
+    case 'not_permitted':
+      return new Problem('forbidden', error.message, { ...options, reason: error.code });
+    case 'unavailable':
+      return new Problem('unavailable', error.message, options);
+    case 'missing':
+    case 'loose_permissions':
+      return new Problem('internal', '', { cause: error });
+    default:
+      return error.code satisfies never;
+  }
 }
 
 function fromIdentity(error: IdentityError): Problem {

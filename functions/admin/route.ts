@@ -1,16 +1,28 @@
 /** A route of the admin API as one value: method, path, permission, schemas, handler. Without a permission it does not compile. */
 import type { z } from 'zod';
+import type { Caller } from '../../lib/access/caller.ts';
 import type { Permission } from '../../lib/access/permissions.ts';
 import type { Principal } from '../../lib/access/principal.ts';
 
-type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 /** What a handler gets: only what was parsed, and who asks. */
 type RouteInput<Params, Filters, Body> = {
+  /** Who asks, as the audit log records it. */
   readonly principal: Principal;
+  /** The same, with what its credential allows: for routes that ask for more than one permission. */
+  readonly caller: Caller;
   readonly params: Params;
   readonly query: Filters;
   readonly body: Body;
+  /** From `If-Match`: the revision that the caller saw. */
+  readonly revision?: number;
+  /** The token that a mutation under this session's cookie must carry. */
+  readonly csrf?: string;
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal;
+  /** Whether the same credential is still good for this route: for answers that take long. */
+  stillAllowed(): Promise<boolean>;
 };
 
 type Schemas<Params, Filters, Body> = {
@@ -28,6 +40,8 @@ type RouteSpec<Params, Filters, Body> = {
   readonly path: string;
   readonly permission: Permission;
   readonly schema?: Schemas<Params, Filters, Body>;
+  /** Two people may edit it: the answer carries an `ETag`, and a change must name it in `If-Match`. */
+  readonly guarded?: true;
   /** The answer as JSON, or a whole `Response`. */
   handler(input: RouteInput<Params, Filters, Body>): Promise<object>;
 };
@@ -50,4 +64,9 @@ export function bytesRoute<Params = undefined>(
   },
 ): Route {
   return spec as unknown as Route;
+}
+
+/** An answer that carries its revision as a strong `ETag` (RFC 9110 §8.8.3). */
+export function tagged(answer: object, revision: number): Response {
+  return Response.json(answer, { headers: { etag: `"${revision}"` } });
 }

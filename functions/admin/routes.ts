@@ -1,4 +1,5 @@
 /** The route table of the admin API: every route there is. */
+import type { AccountDeps } from '../../lib/access/accounts.ts';
 import type { AuditLog } from '../../lib/audit/port.ts';
 import type { LogSource } from '../../lib/audit/publication.ts';
 import { toBase64url } from '../../lib/crypto/encoding.ts';
@@ -6,14 +7,18 @@ import type { FleetDescriptor } from '../../lib/identity/descriptor.ts';
 import type { BlobStore } from '../../lib/store/blobs.ts';
 import type { Store } from '../../lib/store/port.ts';
 import type { Route } from './route.ts';
+import { apiTokenRoutes } from './routes/api-tokens.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { eventRoutes } from './routes/events.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { releaseRoutes } from './routes/releases.ts';
 import { runRoutes } from './routes/runs.ts';
+import { sessionRoutes } from './routes/session.ts';
 import { type GatewayStatus, statusRoutes } from './routes/status.ts';
 import { tokenRoutes } from './routes/tokens.ts';
+import { userRoutes } from './routes/users.ts';
 
-export type AdminDeps = {
+export type AdminDeps = AccountDeps & {
   readonly store: Store;
   readonly blobs: BlobStore;
   readonly audit: AuditLog;
@@ -37,5 +42,9 @@ export function adminRoutes(deps: AdminDeps): readonly Route[] {
     ...tokenRoutes(deps),
     ...releaseRoutes({ ...deps, trust: deps.descriptor }),
     ...auditRoutes(deps),
+    ...eventRoutes(deps),
+    ...sessionRoutes(deps),
+    ...userRoutes(deps),
+    ...apiTokenRoutes(deps),
   ];
 }

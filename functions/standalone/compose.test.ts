@@ -118,10 +118,16 @@ test('R54 a fleet descriptor that was swapped, damaged or removed stops the star
 });
 
 test('R01 the configuration has no key that could weaken anything, and unknown keys are errors', async () => {
-  const good = { v: 1, listen: '127.0.0.1', names: [], ports: { api: 0, gateway: 0 } };
+  const good = {
+    v: 1,
+    listen: '127.0.0.1',
+    names: [],
+    ports: { api: 0, gateway: 0 },
+    auth: { method: 'isowebauth' },
+  };
   const parse = (value: unknown) => parseConfig(Buffer.from(JSON.stringify(value)), 'config.json');
-  assert.deepEqual(Object.keys(parse(good)), ['v', 'listen', 'names', 'ports']);
-  for (const extra of ['tls', 'auth', 'audit', 'insecure', 'mtls', 'skipVerify', '__proto__x'])
+  assert.deepEqual(Object.keys(parse(good)), ['v', 'listen', 'names', 'ports', 'auth']);
+  for (const extra of ['tls', 'authentication', 'audit', 'insecure', 'mtls', 'skipVerify', '__proto__x'])
     assert.throws(() => parse({ ...good, [extra]: false }), failsWith('bad_config', new RegExp(extra)));
   for (const bad of [
     { ...good, listen: 'localhost; rm' },
@@ -131,6 +137,49 @@ test('R01 the configuration has no key that could weaken anything, and unknown k
     [],
   ])
     assert.throws(() => parse(bad), failsWith('bad_config'));
+});
+
+test('R18 R19 an unknown or missing log-in method, or an unsafe one, and the server does not start', async (t) => {
+  const state = await scratch(t);
+  await (await start(state, { founding: founding() })).close();
+  const path = join(state, 'config.json');
+  const held = JSON.parse(await readFile(path, 'utf8')) as { auth: unknown };
+  assert.deepEqual(held.auth, { method: 'isowebauth' });
+  const { auth: _auth, ...without } = held;
+  const oidc = {
+    method: 'oidc',
+    issuer: 'https://id.example.org',
+    clientId: 'holdfast',
+    redirectUri: 'https://cp.example.org/v1/login/callback',
+    roles: { viewer: ['staff'] },
+  };
+  for (const config of [
+    without,
+    ...[
+      undefined,
+      null,
+      'none',
+      {},
+      { method: 'none' },
+      { method: '' },
+      { method: 'Basic' },
+      { method: 'basic', enabled: false },
+      { method: 'isowebauth', site: 'a b' },
+      { ...oidc, issuer: 'http://id.example.org' },
+      { ...oidc, redirectUri: 'https://cp.example.org/elsewhere' },
+      { ...oidc, algorithm: 'none' },
+      { ...oidc, algorithm: 'HS256' },
+      { ...oidc, roles: { root: ['x'] } },
+      { ...oidc, skipIssuerCheck: true },
+    ].map((auth) => ({ ...held, auth })),
+  ]) {
+    await writeFile(path, JSON.stringify(config));
+    await assert.rejects(start(state), failsWith('bad_config', /auth/), JSON.stringify(config));
+  }
+  for (const auth of [{ method: 'basic' }, { method: 'isowebauth', site: 'cp.example.org' }, oidc]) {
+    await writeFile(path, JSON.stringify({ ...held, auth }));
+    await (await start(state)).close();
+  }
 });
 
 test('a file in the place of the state directory is said', async (t) => {

@@ -4,7 +4,6 @@
  */
 import type { Logger } from 'pino';
 import { mintLocalAdmin } from '../../lib/access/local-admin.ts';
-import { localAdmin } from '../../lib/access/principal.ts';
 import { openPublicationDirectory } from '../../lib/audit/publication-directory.ts';
 import { createSealer } from '../../lib/audit/sealer.ts';
 import { systemActor } from '../../lib/audit/system-entry.ts';
@@ -16,10 +15,14 @@ import { openLocalKeys } from '../../lib/keys/local.ts';
 import { openBlobDirectory } from '../../lib/store/blobs-directory.ts';
 import { openSqliteStore } from '../../lib/store/sqlite.ts';
 import { createAdminApp } from '../admin/app.ts';
+import { loginRoutes } from '../admin/routes/login.ts';
+import { webPageRoutes } from '../admin/routes/web-page.ts';
 import { adminRoutes } from '../admin/routes.ts';
+import { sourceAddress } from '../admin/source.ts';
 import { startGateway } from '../gateway/server.ts';
 import { createIdentityApp } from '../identity/app.ts';
 import { serveHttps } from '../identity/https.ts';
+import { openAccess, startSweeping } from './access.ts';
 import { issueServerTls, type ServerTls, serverCertificateLifeMs } from './certificates.ts';
 import { closingStack } from './closing.ts';
 import { readConfig, type StandaloneConfig, withOverrides, writeConfig } from './config.ts';
@@ -124,12 +127,16 @@ async function start(options: StandaloneOptions, closing: ReturnType<typeof clos
   const admin = await mintLocalAdmin(paths.run);
   closing.add(() => admin.remove());
   let url = '';
+  const access = await openAccess(config.auth, {
+    store,
+    audit,
+    now,
+    sealer: keys.sealer,
+    localAdmin: admin,
+    fleet: fleet.descriptor.fleet,
+  });
   const adminApp = createAdminApp(
-    {
-      authenticate: (token) => (admin.verify(token) ? localAdmin : undefined),
-      audit,
-      logger,
-    },
+    { ...access, logger },
     adminRoutes({
       store,
       blobs,
@@ -143,8 +150,12 @@ async function start(options: StandaloneOptions, closing: ReturnType<typeof clos
       url: () => url,
       gateway: () => ({ address: gatewayAddress, ready: gateway.ready(), connections: gateway.connections }),
       release: directory.release,
+      passwords: access.passwords,
+      ...(access.issuer === undefined ? {} : { issuer: access.issuer }),
     }),
+    [...webPageRoutes(), ...loginRoutes({ ...access, source: sourceAddress })],
   );
+  closing.add(startSweeping(access, logger));
   const identityApp = createIdentityApp({
     store,
     audit,

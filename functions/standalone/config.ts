@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { authConfig, initialAuth } from './auth-config.ts';
 import { StandaloneError } from './errors.ts';
 import { readWhole, writeWhole } from './files.ts';
 
@@ -21,11 +22,18 @@ const shape = z.strictObject({
   names: z.array(name).max(16),
   /** 0: the system chooses at the next start, and the choice is kept here. */
   ports: z.strictObject({ api: port, gateway: port }),
+  auth: authConfig,
 });
 
 export type StandaloneConfig = z.infer<typeof shape>;
 
-const initial: StandaloneConfig = { v: 1, listen: '127.0.0.1', names: [], ports: { api: 0, gateway: 0 } };
+const initial: StandaloneConfig = {
+  v: 1,
+  listen: '127.0.0.1',
+  names: [],
+  ports: { api: 0, gateway: 0 },
+  auth: initialAuth,
+};
 
 /** Reads config.json, or gives the configuration of a first start. Unknown keys are errors. */
 export async function readConfig(path: string): Promise<StandaloneConfig> {
@@ -64,7 +72,9 @@ export function withOverrides(
 
 function bad(path: string, problem: string, cause: unknown): StandaloneError {
   return new StandaloneError('bad_config', `${path}: ${problem}`, {
-    hint: 'correct it, or remove the file: ports are then chosen anew',
+    hint: problem.startsWith('auth')
+      ? 'say how people log in: "auth": {"method": "isowebauth"}, or "basic", or "oidc" (see docs/access.md)'
+      : 'correct it, or remove the file: ports are then chosen anew',
     cause,
   });
 }

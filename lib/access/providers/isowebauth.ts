@@ -16,7 +16,7 @@ import { getUser } from '../users.ts';
 
 export const challengeLifeMs = 60_000;
 /** What the operator's signing helper takes as a namespace. */
-export const sitePattern = /^[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?$/;
+export const sitePattern = /^[a-z0-9][a-z0-9.:-]{0,63}$/;
 
 const finishSchema = z.strictObject({ name: z.string().min(1).max(256), signature: z.string().min(1).max(16_384) });
 
