@@ -75,6 +75,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     fleet,
     held,
     queue,
+    facts,
     agentVersion,
     logger,
     now,

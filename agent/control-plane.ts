@@ -11,6 +11,7 @@ import { PolicyError } from '../lib/policy/errors.ts';
 import { type RunReport, RunReportSchema } from '../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
 import { describeError } from './converge.ts';
 import { AgentError } from './errors.ts';
+import type { FactsSource } from './facts-source.ts';
 import type { HeldRelease } from './held-release.ts';
 import type { ReportQueue } from './queue.ts';
 import type { Session } from './session.ts';
@@ -21,8 +22,11 @@ export type ControlPlaneDeps = {
   readonly queue: ReportQueue;
   readonly agentVersion: string;
   readonly logger: Logger;
+  readonly facts: FactsSource;
   now(): number;
   runId(): string;
+  /** The epoch at which this process last had its secrets, and what it does with a newer one. */
+  readonly secrets?: { epoch(): number; announce(epoch: number): void };
 };
 
 export type CheckedIn = {
@@ -30,20 +34,44 @@ export type CheckedIn = {
   readonly quarantined: boolean;
   /** `none`: what is held is current. `refused`: what was offered doesn't verify, and was reported. */
   readonly release: 'none' | 'adopted' | 'refused';
+  /** Some secret of the fleet has changed since this process had its own. */
+  readonly secretsChanged: boolean;
 };
 
 /** Checks in and adopts the current release when it is another one. Throws `SessionError`. */
 export async function checkIn(deps: ControlPlaneDeps, session: Session): Promise<CheckedIn> {
   const held = await heldReference(deps);
+  const facts = await deps.facts.latest();
   const answer = await session.checkIn({
     agentVersion: deps.agentVersion,
+    factsDigest: facts.digest,
+    secretsEpoch: deps.secrets?.epoch() ?? 0,
     ...(held === undefined ? {} : { release: held }),
   });
-  const { nextCheckInMs, quarantined } = answer;
-  if (answer.release === undefined || quarantined) {
-    return { nextCheckInMs, quarantined, release: 'none' };
+  const { nextCheckInMs, quarantined, secretsEpoch } = answer;
+  if (answer.factsWanted) {
+    await reportFacts(deps, session, facts.bytes);
   }
-  return { nextCheckInMs, quarantined, release: await adopt(deps, session) };
+  const secretsChanged = secretsEpoch !== undefined && !quarantined;
+  if (secretsChanged) {
+    deps.secrets?.announce(secretsEpoch);
+  }
+  if (answer.release === undefined || quarantined) {
+    return { nextCheckInMs, quarantined, release: 'none', secretsChanged };
+  }
+  return { nextCheckInMs, quarantined, release: await adopt(deps, session), secretsChanged };
+}
+
+/** Nothing depends on facts being known over there, so a refusal is only told. */
+async function reportFacts(deps: ControlPlaneDeps, session: Session, facts: Uint8Array): Promise<void> {
+  try {
+    await session.reportFacts(facts);
+  } catch (error) {
+    if (!(error instanceof SessionError && error.code === 'refused')) {
+      throw error;
+    }
+    deps.logger.warn({ reason: error.reason }, 'The control plane did not take the facts of this node.');
+  }
 }
 
 /** Sends the reports that wait. Throws `SessionError`. */

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { RunReportSchema } from '../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
-import { createAgentFleet, createFakeGateway, logger, node, withState } from '../test/fakes/agent.ts';
+import { createAgentFleet, createFakeGateway, factsSource, logger, node, withState } from '../test/fakes/agent.ts';
 import { createOperator } from '../test/fakes/policy.ts';
 import { type DaemonDeps, runDaemon } from './daemon.ts';
 import { AgentError } from './errors.ts';
@@ -41,6 +41,7 @@ async function simulate(
   const deps: DaemonDeps = {
     held,
     queue: await openReportQueue(state, { logger }),
+    facts: factsSource(),
     agentVersion: '1.2.3',
     logger,
     now: () => world.time,
@@ -124,7 +125,7 @@ describe('daemon', () => {
           const mallory = createOperator();
           const release = fleet.publish(note('evil'));
           gateway.current = { ...release, signatures: [mallory.sign(release.manifest)] };
-          push({ kind: 'wake' });
+          push({ kind: 'wake', run: false });
         }
         return rest === 1 ? 'stop' : 'go on';
       });
@@ -229,11 +230,42 @@ describe('daemon', () => {
       const world = await simulate(state, (rest, { gateway, fleet, push }) => {
         gateway.quarantined = true;
         gateway.current = fleet.publish(note('x'));
-        push({ kind: 'wake' });
+        push({ kind: 'wake', run: false });
         return rest === 2 ? 'stop' : 'go on';
       });
       assert.equal(await world.held.floor(), undefined);
       assert.ok(world.gateway.checkIns.length >= 2);
+    });
+  });
+
+  test('facts are told when they are wanted; an order to run converges at once, one to check in does not', async () => {
+    await withState(async (state) => {
+      let before = 0;
+      const world = await simulate(
+        state,
+        (rest, { converges, push, gateway }) => {
+          if (rest === 0) {
+            before = converges.length;
+            gateway.factsWanted = false;
+            push({ kind: 'wake', run: false });
+            return 'go on';
+          }
+          if (rest === 1) {
+            assert.equal(converges.length, before, 'only checked in');
+            push({ kind: 'wake', run: true });
+            return 'go on';
+          }
+          return 'stop';
+        },
+        {},
+        ({ gateway }) => {
+          gateway.factsWanted = true;
+        },
+      );
+      assert.equal(world.gateway.facts.length, 1);
+      assert.equal(world.gateway.checkIns[0]?.factsDigest?.length, 32);
+      assert.equal(world.gateway.checkIns.length, 3);
+      assert.equal(world.converges.length, before + 1);
     });
   });
 });

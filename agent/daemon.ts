@@ -17,8 +17,8 @@ export type DaemonDeps = ControlPlaneDeps & {
   connect(onPush: (push: SessionPush) => void): Promise<Session>;
   /** Renews the certificate now. `refused` is the identity service's own word that this node is not wanted. */
   renew(): Promise<'renewed' | 'refused' | 'unreachable'>;
-  /** One run of what is held. */
-  converge(): Promise<Run>;
+  /** One run of what is held; with `secretsOnly`, of what depends on a secret that changed. */
+  converge(run?: { readonly secretsOnly: boolean }): Promise<Run>;
   /** Resolves after so long, or as soon as the signal fires. Never rejects. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 };
@@ -65,6 +65,7 @@ class Daemon {
   /** A push asked for a check-in that hasn't begun yet; one under way may have been answered before it. */
   #isCheckInAsked = false;
   #nextConvergeAt = 0;
+  #haveSecretsChanged = false;
   #wake = new AbortController();
 
   constructor(deps: DaemonDeps, options: DaemonOptions) {
@@ -85,6 +86,8 @@ class Daemon {
     }
     if (now() >= this.#nextConvergeAt && !this.#options.stop.aborted) {
       await this.#converge();
+    } else if (this.#haveSecretsChanged && !this.#options.stop.aborted) {
+      await this.#reapplySecrets();
     }
     if (this.#session !== undefined) {
       await this.#online((session) => sendReports(this.#deps, session));
@@ -179,13 +182,33 @@ class Daemon {
     if (answer.quarantined) {
       this.#deps.logger.warn('This node is quarantined: it gets no new policy and no secrets.');
     }
+    this.#haveSecretsChanged ||= answer.secretsChanged;
     if (answer.release === 'adopted') {
       this.#nextConvergeAt = 0;
     }
   }
 
+  /** Between two runs: a rotated secret doesn't wait for the next one, and nothing else is touched. */
+  async #reapplySecrets(): Promise<void> {
+    const { logger, queue } = this.#deps;
+    this.#haveSecretsChanged = false;
+    try {
+      const { report, outcomes, error } = await this.#deps.converge({ secretsOnly: true });
+      if (outcomes.length > 0 || error !== '') {
+        await queue.add(report);
+      }
+    } catch (error) {
+      if (!(error instanceof AgentError && error.code === 'busy')) {
+        throw error;
+      }
+      // The epoch stays as it was, so the next check-in says so again.
+      logger.warn('Another run is under way; changed secrets wait.');
+    }
+  }
+
   async #converge(): Promise<void> {
     const { logger, now, queue, random } = this.#deps;
+    this.#haveSecretsChanged = false;
     try {
       const { report, error } = await this.#deps.converge();
       if (report.releaseNumber > 0 || error !== '') {
@@ -203,8 +226,13 @@ class Daemon {
   #onPush(push: SessionPush): void {
     switch (push.kind) {
       case 'release':
+        this.#isCheckInAsked = true;
+        break;
       case 'wake':
         this.#isCheckInAsked = true;
+        if (push.run) {
+          this.#nextConvergeAt = 0;
+        }
         break;
       case 'drain':
         // The gateway spreads its agents itself, by the delay it gives each.

@@ -4,6 +4,7 @@
  */
 import { sha256 } from '../lib/crypto/digest.ts';
 import { fromHex, toHex } from '../lib/crypto/encoding.ts';
+import type { HpkeMessage } from '../lib/crypto/hpke.ts';
 import type { Answer, Push } from '../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
 import { decodeAnswer, encodeRequest, type RequestInit } from '../lib/wire/messages.ts';
 import { downloadBlob } from './download.ts';
@@ -20,14 +21,27 @@ export type CheckedIn = {
   /** The current release, when it is not the one held. */
   readonly release?: HeldRelease;
   readonly quarantined: boolean;
+  /** The control plane knows other facts than these, or none. */
+  readonly factsWanted: boolean;
+  /** When it is not the one that the agent resolved at. */
+  readonly secretsEpoch?: number;
+};
+
+/** Each as the gateway sent it: opening it is what proves it. */
+export type ResolvedSecrets = {
+  readonly epoch: number;
+  readonly secrets: readonly (
+    | { readonly path: string; readonly sealed: HpkeMessage & { readonly version: number } }
+    | { readonly path: string; readonly reason: string }
+  )[];
 };
 
 export type FetchedRelease = { readonly manifest: Uint8Array; readonly signatures: readonly string[] };
 
 export type SessionPush =
   | { readonly kind: 'release'; readonly release: HeldRelease }
-  /** Check in now. */
-  | { readonly kind: 'wake' }
+  /** Check in now, and converge then when `run`. */
+  | { readonly kind: 'wake'; readonly run: boolean }
   /** Finish, then open a new session after the delay. */
   | { readonly kind: 'drain'; readonly reconnectAfterMs: number };
 
@@ -46,10 +60,22 @@ export type SessionOptions = {
 };
 
 export interface Session {
-  checkIn(held: { readonly release?: HeldRelease; readonly agentVersion: string }): Promise<CheckedIn>;
+  checkIn(held: {
+    readonly release?: HeldRelease;
+    readonly agentVersion: string;
+    readonly secretsEpoch?: number;
+    /** SHA-256 of the node's facts. */
+    readonly factsDigest?: Uint8Array;
+  }): Promise<CheckedIn>;
+  /** Sealed to this node's key, for the release of that digest. Rejects when any of them is not this node's to have. */
+  resolveSecrets(asked: {
+    readonly releaseDigest: string;
+    readonly paths: readonly string[];
+  }): Promise<ResolvedSecrets>;
   /** `undefined` when nothing was published yet. Not verified: that is the caller's part. */
   fetchRelease(): Promise<FetchedRelease | undefined>;
   reportRun(report: RunReportInit): Promise<void>;
+  reportFacts(facts: Uint8Array): Promise<void>;
   /** The blob with this SHA-256 (hexadecimal), checked against it. */
   download(digest: string, options?: { readonly maxBytes?: number }): Promise<Uint8Array>;
   onPush(listener: (push: SessionPush) => void): () => void;
@@ -91,12 +117,28 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   });
 
   return {
-    async checkIn({ release, agentVersion }) {
+    async checkIn({ release, agentVersion, secretsEpoch: epoch = 0, factsDigest = new Uint8Array() }) {
       const held = release ? { releaseNumber: release.number, releaseDigest: fromHex(release.digest) } : {};
-      const answer = await ask({ request: { case: 'checkIn', value: { agentVersion, ...held } } });
+      const value = { agentVersion, secretsEpoch: epoch, factsDigest, ...held };
+      const answer = await ask({ request: { case: 'checkIn', value } });
       if (answer.case !== 'checkIn') throw breach('an answer of another kind');
-      const { nextCheckInMs, quarantined, release: current } = answer.value;
-      return { nextCheckInMs, quarantined, ...(current ? { release: parseRelease(current) } : {}) };
+      const { nextCheckInMs, quarantined, release: current, secretsEpoch, factsWanted } = answer.value;
+      return {
+        factsWanted,
+        nextCheckInMs,
+        quarantined,
+        ...(current ? { release: parseRelease(current) } : {}),
+        ...(secretsEpoch === 0 || secretsEpoch === epoch ? {} : { secretsEpoch }),
+      };
+    },
+    async resolveSecrets({ releaseDigest, paths }) {
+      const value = { releaseDigest: fromHex(releaseDigest), paths: [...paths] };
+      const answer = await ask({ request: { case: 'resolveSecrets', value } });
+      if (answer.case !== 'resolveSecrets') throw breach('an answer of another kind');
+      const secrets = answer.value.secrets.map(({ path, result }) =>
+        result.case === 'sealed' ? { path, sealed: result.value } : { path, reason: result.value ?? '' },
+      );
+      return { epoch: answer.value.epoch, secrets };
     },
     async fetchRelease() {
       const answer = await ask({ request: { case: 'fetchRelease', value: {} } });
@@ -107,6 +149,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     async reportRun(report) {
       const answer = await ask({ request: { case: 'reportRun', value: { report } } });
       if (answer.case !== 'reportRun') throw breach('an answer of another kind');
+    },
+    async reportFacts(facts) {
+      const answer = await ask({ request: { case: 'reportFacts', value: { facts } } });
+      if (answer.case !== 'reportFacts') throw breach('an answer of another kind');
     },
     download(digest, { maxBytes = limits.maxBlobBytes } = {}) {
       // One at a time: the gateway allows few streams, and a disk takes no more.
@@ -172,7 +218,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       case 'release':
         return { kind: 'release', release: parseRelease(push.value) };
       case 'wake':
-        return { kind: 'wake' };
+        return { kind: 'wake', run: push.value.run };
       case 'drain':
         return { kind: 'drain', reconnectAfterMs: Math.min(push.value.reconnectAfterMs, limits.maxReconnectDelayMs) };
       case undefined:

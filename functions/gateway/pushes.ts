@@ -10,8 +10,8 @@ export type Pushes = {
   release(): void;
   /** Tells every session to check in, spread like a release: something other than the release is new. */
   checkIn(): void;
-  /** Check in now. */
-  wake(uuid: string): void;
+  /** Check in now, and converge then when `run`. */
+  wake(uuid: string, run?: boolean): void;
   drain(stream: OpenStream, reconnectAfterMs: number): void;
   close(): void;
 };
@@ -24,14 +24,16 @@ export function createPushes(deps: {
 }): Pushes {
   const due = new Map<OpenStream, NodeJS.Timeout>();
   const dueCheckIns = new Map<OpenStream, NodeJS.Timeout>();
-  const wakeMessage = encodeAnswer({ answer: { case: 'push', value: { push: { case: 'wake', value: {} } } } });
+  const wakeMessage = encodeWake(false);
+  const runMessage = encodeWake(true);
 
   return {
     release: () => tellAll(due, tellRelease),
     checkIn: () => tellAll(dueCheckIns, (stream) => stream.push(wakeMessage)),
-    wake(uuid) {
+    wake(uuid, run = false) {
+      const message = run ? runMessage : wakeMessage;
       for (const { streams } of deps.connections.ofNode(uuid)) {
-        for (const stream of streams) if (stream.method === 'session') stream.push(wakeMessage);
+        for (const stream of streams) if (stream.method === 'session') stream.push(message);
       }
     },
     drain(stream, reconnectAfterMs) {
@@ -67,4 +69,8 @@ export function createPushes(deps: {
     const push = { case: 'release', value: wireRef(release) } as const;
     stream.push(encodeAnswer({ answer: { case: 'push', value: { push } } }));
   }
+}
+
+function encodeWake(run: boolean): Buffer {
+  return encodeAnswer({ answer: { case: 'push', value: { push: { case: 'wake', value: { run } } } } });
 }

@@ -67,7 +67,7 @@ describe('what a node may do', () => {
       const woken = Promise.withResolvers<SessionPush>();
       session.onPush(woken.resolve);
       await fleet.setState(node.uuid, 'active');
-      assert.deepEqual(await woken.promise, { kind: 'wake' });
+      assert.deepEqual(await woken.promise, { kind: 'wake', run: false });
       assert.equal((await session.checkIn(held)).release?.number, 1);
       session.close();
     });

@@ -15,6 +15,7 @@ import { unauthenticated } from '../../lib/wire/status.ts';
 import { type Connection, createConnections } from './connections.ts';
 import { createCurrentRelease } from './current-release.ts';
 import { downloadHandler } from './download.ts';
+import { createFactsStore } from './facts.ts';
 import { defaultLimits, type GatewayLimits } from './limits.ts';
 import { createPacing } from './pacing.ts';
 import { createPushes } from './pushes.ts';
@@ -85,6 +86,7 @@ export async function startGateway(deps: GatewayDeps, options: GatewayOptions): 
       pacing,
       seen,
       runs: createRunStore(store),
+      facts: createFactsStore({ store, now }),
       resolveSecrets: resolveSecretsHandler({
         store,
         blobs: deps.blobs,
@@ -140,6 +142,9 @@ export async function startGateway(deps: GatewayDeps, options: GatewayOptions): 
     switch (change.kind) {
       case 'release':
         pushes.release();
+        return;
+      case 'wake':
+        pushes.wake(change.uuid, change.run);
         return;
       case 'secrets':
         pushes.checkIn();

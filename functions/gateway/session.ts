@@ -6,6 +6,7 @@ import type { ReleaseRef } from '../../lib/identity/nodes.ts';
 import type { CheckIn, Request, ResolveSecrets } from '../../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
 import { type AnswerInit, decodeRequest, encodeAnswer, withCounter } from '../../lib/wire/messages.ts';
 import type { CurrentRelease } from './current-release.ts';
+import type { FactsStore } from './facts.ts';
 import type { GatewayLimits } from './limits.ts';
 import type { Pacing } from './pacing.ts';
 import { RequestRefused } from './refusals.ts';
@@ -22,6 +23,7 @@ export type SessionDeps = {
   readonly pacing: Pacing;
   readonly seen: SeenLog;
   readonly runs: RunStore;
+  readonly facts: FactsStore;
   readonly resolveSecrets: ResolveSecretsHandler;
   readonly now: () => number;
   readonly limits: Pick<GatewayLimits, 'maxBodyBytes' | 'maxInFlight'>;
@@ -43,6 +45,8 @@ export function sessionHandler(deps: SessionDeps): StreamHandler<Request> {
           return fetchRelease(deps, verified, reply);
         case 'reportRun':
           return reportRun(deps, verified, request.value.report, reply);
+        case 'reportFacts':
+          return reportFacts(deps, verified, request.value.facts, reply);
         case 'resolveSecrets':
           return resolveSecrets(deps, verified, request.value, reply);
         case undefined:
@@ -62,7 +66,8 @@ function checkIn(deps: SessionDeps, verified: VerifiedRequest<Request>, held: Ch
   const quarantined = node.state === 'quarantined';
   const secretsEpoch = quarantined ? 0 : deps.directory.secretsEpoch();
   const isCurrent = current === undefined || holds(held, current);
-  if (!quarantined && isCurrent && held.secretsEpoch === secretsEpoch) {
+  const factsWanted = held.factsDigest.length === 32 && toHex(held.factsDigest) !== node.factsDigest;
+  if (!quarantined && isCurrent && held.secretsEpoch === secretsEpoch && !factsWanted) {
     reply.send(withCounter(counter, deps.pacing.unchanged()));
     return;
   }
@@ -73,6 +78,7 @@ function checkIn(deps: SessionDeps, verified: VerifiedRequest<Request>, held: Ch
       nextCheckInMs,
       quarantined,
       secretsEpoch,
+      factsWanted,
       ...(quarantined || isCurrent ? {} : { release: wireRef(current) }),
     },
   });
@@ -93,6 +99,17 @@ async function reportRun(
 ) {
   await deps.runs.record(node.uuid, parseRunReport(report, deps.now()));
   answer(reply, counter, { case: 'reportRun', value: {} });
+}
+
+/** Also while quarantined: what a machine is like is of interest then most of all. */
+async function reportFacts(
+  deps: SessionDeps,
+  { node, counter }: VerifiedRequest<Request>,
+  facts: Uint8Array,
+  reply: Reply,
+) {
+  await deps.facts.record(node, facts);
+  answer(reply, counter, { case: 'reportFacts', value: {} });
 }
 
 async function resolveSecrets(

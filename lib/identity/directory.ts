@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { Ed25519PublicKey } from '../crypto/ed25519.ts';
 import { type Change, type FeedPosition, type Item, type Key, type Store, StoreError } from '../store/port.ts';
-import { type NodeState, nodeItems, parseNode, type ReleaseRef } from './nodes.ts';
+import { type NodeState, nodeItems, parseNode, type ReleaseRef, wakePartition } from './nodes.ts';
 
 /** After this long without a successful read of the feed, what is in memory may miss a revocation. */
 export const maxSilenceMs = 10_000;
@@ -20,13 +20,17 @@ export type DirectoryNode = {
   readonly revision: number;
   readonly identityKey: Ed25519PublicKey;
   readonly seenAt?: number;
+  /** SHA-256 of the newest facts that it reported, hexadecimal. */
+  readonly factsDigest?: string;
 };
 
 /** A node without `node` is gone or unreadable: it is unknown from then on, and its streams must be cut too. */
 export type DirectoryChange =
   | { readonly kind: 'node'; readonly uuid: string; readonly node?: DirectoryNode }
   | { readonly kind: 'release'; readonly release: ReleaseRef }
-  | { readonly kind: 'secrets'; readonly epoch: number };
+  | { readonly kind: 'secrets'; readonly epoch: number }
+  /** An operator asked for the node to check in, and to converge when `run`. */
+  | { readonly kind: 'wake'; readonly uuid: string; readonly run: boolean };
 
 export interface NodeDirectory {
   get(uuid: string): DirectoryNode | undefined;
@@ -143,6 +147,7 @@ export async function openNodeDirectory(deps: DirectoryDeps): Promise<NodeDirect
   function take({ key, item }: Change): void {
     if (key.pk.startsWith('node#')) takeNode(key.sk, item);
     else if (key.pk === currentRelease.pk && key.sk === currentRelease.sk && item) takeRelease(item);
+    else if (key.pk === wakePartition && item) tell({ kind: 'wake', uuid: key.sk, run: item['run'] === true });
     else if (key.pk === secretsEpoch.pk && key.sk === secretsEpoch.sk && item) takeEpoch(item);
   }
 
@@ -187,8 +192,12 @@ export async function openNodeDirectory(deps: DirectoryDeps): Promise<NodeDirect
 
   function readNode(item: Item): DirectoryNode | undefined {
     try {
-      const { uuid, name, state, revision, identityKey, seenAt } = parseNode(item);
-      return { uuid, name, state, revision, identityKey, ...(seenAt === undefined ? {} : { seenAt }) };
+      const { uuid, name, state, revision, identityKey, seenAt, factsDigest } = parseNode(item);
+      const known = {
+        ...(seenAt === undefined ? {} : { seenAt }),
+        ...(factsDigest === undefined ? {} : { factsDigest }),
+      };
+      return { uuid, name, state, revision, identityKey, ...known };
     } catch (error) {
       logger.error({ err: error }, 'A stored node can not be read and is refused');
       return undefined;

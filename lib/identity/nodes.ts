@@ -37,6 +37,8 @@ export type NodeRecord = {
   /** What it said, at its last recorded check-in, to hold. */
   readonly release?: ReleaseRef;
   readonly agentVersion?: string;
+  /** SHA-256 of the newest facts that it reported, hexadecimal. */
+  readonly factsDigest?: string;
 };
 
 export type NodeDeps = { readonly store: Store; readonly audit: AuditLog; readonly now: () => number };
@@ -46,6 +48,9 @@ export type NodeOrder = { readonly uuid: string; readonly actor: Actor; readonly
 
 /** Nodes are spread over partitions by the first hexadecimal digit of their UUID. */
 export const nodePartitions: readonly string[] = [...'0123456789abcdef'].map((digit) => `node#${digit}`);
+
+/** The newest order to wake each node, by UUID. */
+export const wakePartition = 'wake';
 
 export function nodeKey(uuid: string): Key {
   return { pk: `node#${uuid.slice(0, 1)}`, sk: uuid };
@@ -67,6 +72,7 @@ const storedNode = z.object({
   seenAt: z.number().optional(),
   release: z.object({ number: z.int(), digest: z.string() }).optional(),
   agentVersion: z.string().optional(),
+  factsDigest: z.string().optional(),
 });
 
 /** Throws `IdentityError` `malformed` when the item isn't a node; callers then treat the node as unknown. */

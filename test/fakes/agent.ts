@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import type { FactsSource } from '../../agent/facts-source.ts';
 import type { Session } from '../../agent/session.ts';
 import { SessionError } from '../../agent/session-error.ts';
 import { openStateDirectory, type StateDirectory } from '../../agent/state.ts';
@@ -17,6 +18,12 @@ export const facts: Facts = {
   cpu: { count: 4, model: 'fake' },
   missing: ['memory'],
 };
+
+/** A source of these facts. */
+export function factsSource(): FactsSource {
+  const bytes = Buffer.from('{"missing":["memory"]}');
+  return { latest: async () => ({ facts, bytes, digest: createHash('sha256').update(bytes).digest() }) };
+}
 
 export const logger = pino({ level: 'silent' });
 
@@ -78,7 +85,9 @@ export function createFakeGateway(fleet: AgentFleet) {
     current: undefined as SignedRelease | undefined,
     quarantined: false,
     nextCheckInMs: 60_000,
-    checkIns: [] as { readonly release?: { readonly number: number }; readonly agentVersion: string }[],
+    factsWanted: false,
+    facts: [] as Uint8Array[],
+    checkIns: [] as Parameters<Session['checkIn']>[0][],
     reports: [] as Parameters<Session['reportRun']>[0][],
     /** What the next call of any kind throws. */
     failure: undefined as SessionError | undefined,
@@ -102,7 +111,7 @@ export function createFakeGateway(fleet: AgentFleet) {
         const { current, quarantined, nextCheckInMs } = gateway;
         const isNew = current !== undefined && held.release?.digest !== current.digest;
         const release = isNew ? { release: { number: current.number, digest: current.digest } } : {};
-        return { nextCheckInMs, quarantined, ...release };
+        return { nextCheckInMs, quarantined, factsWanted: gateway.factsWanted, ...release };
       },
       async fetchRelease() {
         guard();
@@ -111,6 +120,14 @@ export function createFakeGateway(fleet: AgentFleet) {
       async reportRun(report) {
         guard();
         gateway.reports.push(report);
+      },
+      async resolveSecrets() {
+        guard();
+        throw new SessionError('refused', 'no secrets here', { reason: 'PERMISSION_DENIED' });
+      },
+      async reportFacts(bytes) {
+        guard();
+        gateway.facts.push(bytes);
       },
       download: (digest) => fleet.download(digest),
       onPush: () => () => undefined,

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file holdfast/agent/v1/gateway.proto.
  */
 export const file_holdfast_agent_v1_gateway: GenFile = /*@__PURE__*/
-  fileDesc("Ch9ob2xkZmFzdC9hZ2VudC92MS9nYXRld2F5LnByb3RvEhFob2xkZmFzdC5hZ2VudC52MSI8CghFbnZlbG9wZRIPCgdjb3VudGVyGAEgASgNEhEKCXNpZ25hdHVyZRgCIAEoDBIMCgRib2R5GAMgASgMInoKCUNoYWxsZW5nZRIRCgljaGFsbGVuZ2UYASABKAwSLwoLc2VydmVyX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBmxpbWl0cxgDIAEoCzIZLmhvbGRmYXN0LmFnZW50LnYxLkxpbWl0cyI3CgZMaW1pdHMSFgoObWF4X2JvZHlfYnl0ZXMYASABKA0SFQoNbWF4X2luX2ZsaWdodBgCIAEoDSLwAQoHUmVxdWVzdBIuCghjaGVja19pbhgBIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLkNoZWNrSW5IABIyCgpyZXBvcnRfcnVuGAIgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0UnVuSAASOAoNZmV0Y2hfcmVsZWFzZRgDIAEoCzIfLmhvbGRmYXN0LmFnZW50LnYxLkZldGNoUmVsZWFzZUgAEjwKD3Jlc29sdmVfc2VjcmV0cxgEIAEoCzIhLmhvbGRmYXN0LmFnZW50LnYxLlJlc29sdmVTZWNyZXRzSABCCQoHcmVxdWVzdCJnCgdDaGVja0luEhYKDnJlbGVhc2VfbnVtYmVyGAEgASgNEhYKDnJlbGVhc2VfZGlnZXN0GAIgASgMEhUKDWFnZW50X3ZlcnNpb24YAyABKAkSFQoNc2VjcmV0c19lcG9jaBgEIAEoDSI5CglSZXBvcnRSdW4SLAoGcmVwb3J0GAEgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuUnVuUmVwb3J0IvcBCglSdW5SZXBvcnQSDgoGcnVuX2lkGAEgASgJEisKB3N0YXJ0ZWQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2R1cmF0aW9uX21zGAMgASgNEhYKDnJlbGVhc2VfbnVtYmVyGAQgASgNEhYKDnJlbGVhc2VfZGlnZXN0GAUgASgMEg8KB2RyeV9ydW4YBiABKAgSMgoHcmVzdWx0cxgHIAMoCzIhLmhvbGRmYXN0LmFnZW50LnYxLlJlc291cmNlUmVzdWx0EhQKDGRyb3BwZWRfcnVucxgIIAEoDRINCgVlcnJvchgJIAEoCSJ2Cg5SZXNvdXJjZVJlc3VsdBIQCghyZXNvdXJjZRgBIAEoCRItCgZyZXN1bHQYAiABKA4yHS5ob2xkZmFzdC5hZ2VudC52MS5SZXN1bHRLaW5kEg4KBnJlYXNvbhgDIAEoCRITCgtkdXJhdGlvbl9tcxgEIAEoDSIOCgxGZXRjaFJlbGVhc2UiNwoOUmVzb2x2ZVNlY3JldHMSFgoOcmVsZWFzZV9kaWdlc3QYASABKAwSDQoFcGF0aHMYAiADKAkiIQoPRG93bmxvYWRSZXF1ZXN0Eg4KBmRpZ2VzdBgBIAEoDCKiAwoGQW5zd2VyEg8KB2NvdW50ZXIYASABKA0SMQoJY2hhbGxlbmdlGAIgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuQ2hhbGxlbmdlSAASNAoIY2hlY2tfaW4YAyABKAsyIC5ob2xkZmFzdC5hZ2VudC52MS5DaGVja0luQW5zd2VySAASOAoKcmVwb3J0X3J1bhgEIAEoCzIiLmhvbGRmYXN0LmFnZW50LnYxLlJlcG9ydFJ1bkFuc3dlckgAEj4KDWZldGNoX3JlbGVhc2UYBSABKAsyJS5ob2xkZmFzdC5hZ2VudC52MS5GZXRjaFJlbGVhc2VBbnN3ZXJIABItCgdyZWZ1c2FsGAYgASgLMhouaG9sZGZhc3QuYWdlbnQudjEuUmVmdXNhbEgAEicKBHB1c2gYByABKAsyFy5ob2xkZmFzdC5hZ2VudC52MS5QdXNoSAASQgoPcmVzb2x2ZV9zZWNyZXRzGAggASgLMicuaG9sZGZhc3QuYWdlbnQudjEuUmVzb2x2ZVNlY3JldHNBbnN3ZXJIAEIICgZhbnN3ZXIihQEKDUNoZWNrSW5BbnN3ZXISGAoQbmV4dF9jaGVja19pbl9tcxgBIAEoDRIuCgdyZWxlYXNlGAIgASgLMh0uaG9sZGZhc3QuYWdlbnQudjEuUmVsZWFzZVJlZhITCgtxdWFyYW50aW5lZBgDIAEoCBIVCg1zZWNyZXRzX2Vwb2NoGAQgASgNIiwKClJlbGVhc2VSZWYSDgoGbnVtYmVyGAEgASgNEg4KBmRpZ2VzdBgCIAEoDCIRCg9SZXBvcnRSdW5BbnN3ZXIiOgoSRmV0Y2hSZWxlYXNlQW5zd2VyEhAKCG1hbmlmZXN0GAEgASgMEhIKCnNpZ25hdHVyZXMYAiADKAkiWQoUUmVzb2x2ZVNlY3JldHNBbnN3ZXISDQoFZXBvY2gYASABKA0SMgoHc2VjcmV0cxgCIAMoCzIhLmhvbGRmYXN0LmFnZW50LnYxLlJlc29sdmVkU2VjcmV0Im0KDlJlc29sdmVkU2VjcmV0EgwKBHBhdGgYASABKAkSMQoGc2VhbGVkGAIgASgLMh8uaG9sZGZhc3QuYWdlbnQudjEuU2VhbGVkU2VjcmV0SAASEAoGcmVhc29uGAMgASgJSABCCAoGcmVzdWx0IkAKDFNlYWxlZFNlY3JldBIPCgd2ZXJzaW9uGAEgASgNEgsKA2VuYxgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMIioKB1JlZnVzYWwSDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkilAEKBFB1c2gSMAoHcmVsZWFzZRgBIAEoCzIdLmhvbGRmYXN0LmFnZW50LnYxLlJlbGVhc2VSZWZIABInCgR3YWtlGAIgASgLMhcuaG9sZGZhc3QuYWdlbnQudjEuV2FrZUgAEikKBWRyYWluGAMgASgLMhguaG9sZGZhc3QuYWdlbnQudjEuRHJhaW5IAEIGCgRwdXNoIgYKBFdha2UiIwoFRHJhaW4SGgoScmVjb25uZWN0X2FmdGVyX21zGAEgASgNIqkBCgVDaHVuaxIxCgljaGFsbGVuZ2UYASABKAsyHC5ob2xkZmFzdC5hZ2VudC52MS5DaGFsbGVuZ2VIABIOCgRkYXRhGAIgASgMSAASJQoDZW5kGAMgASgLMhYuaG9sZGZhc3QuYWdlbnQudjEuRW5kSAASLQoHcmVmdXNhbBgEIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLlJlZnVzYWxIAEIHCgVjaHVuayIaCgNFbmQSEwoLdG90YWxfYnl0ZXMYASABKA0q2QEKClJlc3VsdEtpbmQSGwoXUkVTVUxUX0tJTkRfVU5TUEVDSUZJRUQQABIZChVSRVNVTFRfS0lORF9VTkNIQU5HRUQQARIXChNSRVNVTFRfS0lORF9DUkVBVEVEEAISFwoTUkVTVUxUX0tJTkRfVVBEQVRFRBADEhcKE1JFU1VMVF9LSU5EX1JFTU9WRUQQBBIXChNSRVNVTFRfS0lORF9TS0lQUEVEEAUSFwoTUkVTVUxUX0tJTkRfQkxPQ0tFRBAGEhYKElJFU1VMVF9LSU5EX0ZBSUxFRBAHMpcBCgdHYXRld2F5EkUKB1Nlc3Npb24SGy5ob2xkZmFzdC5hZ2VudC52MS5FbnZlbG9wZRoZLmhvbGRmYXN0LmFnZW50LnYxLkFuc3dlcigBMAESRQoIRG93bmxvYWQSGy5ob2xkZmFzdC5hZ2VudC52MS5FbnZlbG9wZRoYLmhvbGRmYXN0LmFnZW50LnYxLkNodW5rKAEwAWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("Ch9ob2xkZmFzdC9hZ2VudC92MS9nYXRld2F5LnByb3RvEhFob2xkZmFzdC5hZ2VudC52MSI8CghFbnZlbG9wZRIPCgdjb3VudGVyGAEgASgNEhEKCXNpZ25hdHVyZRgCIAEoDBIMCgRib2R5GAMgASgMInoKCUNoYWxsZW5nZRIRCgljaGFsbGVuZ2UYASABKAwSLwoLc2VydmVyX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBmxpbWl0cxgDIAEoCzIZLmhvbGRmYXN0LmFnZW50LnYxLkxpbWl0cyI3CgZMaW1pdHMSFgoObWF4X2JvZHlfYnl0ZXMYASABKA0SFQoNbWF4X2luX2ZsaWdodBgCIAEoDSKoAgoHUmVxdWVzdBIuCghjaGVja19pbhgBIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLkNoZWNrSW5IABIyCgpyZXBvcnRfcnVuGAIgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0UnVuSAASOAoNZmV0Y2hfcmVsZWFzZRgDIAEoCzIfLmhvbGRmYXN0LmFnZW50LnYxLkZldGNoUmVsZWFzZUgAEjwKD3Jlc29sdmVfc2VjcmV0cxgEIAEoCzIhLmhvbGRmYXN0LmFnZW50LnYxLlJlc29sdmVTZWNyZXRzSAASNgoMcmVwb3J0X2ZhY3RzGAogASgLMh4uaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0RmFjdHNIAEIJCgdyZXF1ZXN0In0KB0NoZWNrSW4SFgoOcmVsZWFzZV9udW1iZXIYASABKA0SFgoOcmVsZWFzZV9kaWdlc3QYAiABKAwSFQoNYWdlbnRfdmVyc2lvbhgDIAEoCRIVCg1zZWNyZXRzX2Vwb2NoGAQgASgNEhQKDGZhY3RzX2RpZ2VzdBgKIAEoDCIcCgtSZXBvcnRGYWN0cxINCgVmYWN0cxgBIAEoDCI5CglSZXBvcnRSdW4SLAoGcmVwb3J0GAEgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuUnVuUmVwb3J0IvcBCglSdW5SZXBvcnQSDgoGcnVuX2lkGAEgASgJEisKB3N0YXJ0ZWQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2R1cmF0aW9uX21zGAMgASgNEhYKDnJlbGVhc2VfbnVtYmVyGAQgASgNEhYKDnJlbGVhc2VfZGlnZXN0GAUgASgMEg8KB2RyeV9ydW4YBiABKAgSMgoHcmVzdWx0cxgHIAMoCzIhLmhvbGRmYXN0LmFnZW50LnYxLlJlc291cmNlUmVzdWx0EhQKDGRyb3BwZWRfcnVucxgIIAEoDRINCgVlcnJvchgJIAEoCSJ2Cg5SZXNvdXJjZVJlc3VsdBIQCghyZXNvdXJjZRgBIAEoCRItCgZyZXN1bHQYAiABKA4yHS5ob2xkZmFzdC5hZ2VudC52MS5SZXN1bHRLaW5kEg4KBnJlYXNvbhgDIAEoCRITCgtkdXJhdGlvbl9tcxgEIAEoDSIOCgxGZXRjaFJlbGVhc2UiNwoOUmVzb2x2ZVNlY3JldHMSFgoOcmVsZWFzZV9kaWdlc3QYASABKAwSDQoFcGF0aHMYAiADKAkiIQoPRG93bmxvYWRSZXF1ZXN0Eg4KBmRpZ2VzdBgBIAEoDCLgAwoGQW5zd2VyEg8KB2NvdW50ZXIYASABKA0SMQoJY2hhbGxlbmdlGAIgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuQ2hhbGxlbmdlSAASNAoIY2hlY2tfaW4YAyABKAsyIC5ob2xkZmFzdC5hZ2VudC52MS5DaGVja0luQW5zd2VySAASOAoKcmVwb3J0X3J1bhgEIAEoCzIiLmhvbGRmYXN0LmFnZW50LnYxLlJlcG9ydFJ1bkFuc3dlckgAEj4KDWZldGNoX3JlbGVhc2UYBSABKAsyJS5ob2xkZmFzdC5hZ2VudC52MS5GZXRjaFJlbGVhc2VBbnN3ZXJIABItCgdyZWZ1c2FsGAYgASgLMhouaG9sZGZhc3QuYWdlbnQudjEuUmVmdXNhbEgAEicKBHB1c2gYByABKAsyFy5ob2xkZmFzdC5hZ2VudC52MS5QdXNoSAASQgoPcmVzb2x2ZV9zZWNyZXRzGAggASgLMicuaG9sZGZhc3QuYWdlbnQudjEuUmVzb2x2ZVNlY3JldHNBbnN3ZXJIABI8CgxyZXBvcnRfZmFjdHMYFCABKAsyJC5ob2xkZmFzdC5hZ2VudC52MS5SZXBvcnRGYWN0c0Fuc3dlckgAQggKBmFuc3dlciKbAQoNQ2hlY2tJbkFuc3dlchIYChBuZXh0X2NoZWNrX2luX21zGAEgASgNEi4KB3JlbGVhc2UYAiABKAsyHS5ob2xkZmFzdC5hZ2VudC52MS5SZWxlYXNlUmVmEhMKC3F1YXJhbnRpbmVkGAMgASgIEhUKDXNlY3JldHNfZXBvY2gYBCABKA0SFAoMZmFjdHNfd2FudGVkGAogASgIIiwKClJlbGVhc2VSZWYSDgoGbnVtYmVyGAEgASgNEg4KBmRpZ2VzdBgCIAEoDCIRCg9SZXBvcnRSdW5BbnN3ZXIiEwoRUmVwb3J0RmFjdHNBbnN3ZXIiOgoSRmV0Y2hSZWxlYXNlQW5zd2VyEhAKCG1hbmlmZXN0GAEgASgMEhIKCnNpZ25hdHVyZXMYAiADKAkiWQoUUmVzb2x2ZVNlY3JldHNBbnN3ZXISDQoFZXBvY2gYASABKA0SMgoHc2VjcmV0cxgCIAMoCzIhLmhvbGRmYXN0LmFnZW50LnYxLlJlc29sdmVkU2VjcmV0Im0KDlJlc29sdmVkU2VjcmV0EgwKBHBhdGgYASABKAkSMQoGc2VhbGVkGAIgASgLMh8uaG9sZGZhc3QuYWdlbnQudjEuU2VhbGVkU2VjcmV0SAASEAoGcmVhc29uGAMgASgJSABCCAoGcmVzdWx0IkAKDFNlYWxlZFNlY3JldBIPCgd2ZXJzaW9uGAEgASgNEgsKA2VuYxgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMIioKB1JlZnVzYWwSDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkilAEKBFB1c2gSMAoHcmVsZWFzZRgBIAEoCzIdLmhvbGRmYXN0LmFnZW50LnYxLlJlbGVhc2VSZWZIABInCgR3YWtlGAIgASgLMhcuaG9sZGZhc3QuYWdlbnQudjEuV2FrZUgAEikKBWRyYWluGAMgASgLMhguaG9sZGZhc3QuYWdlbnQudjEuRHJhaW5IAEIGCgRwdXNoIhMKBFdha2USCwoDcnVuGAEgASgIIiMKBURyYWluEhoKEnJlY29ubmVjdF9hZnRlcl9tcxgBIAEoDSKpAQoFQ2h1bmsSMQoJY2hhbGxlbmdlGAEgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuQ2hhbGxlbmdlSAASDgoEZGF0YRgCIAEoDEgAEiUKA2VuZBgDIAEoCzIWLmhvbGRmYXN0LmFnZW50LnYxLkVuZEgAEi0KB3JlZnVzYWwYBCABKAsyGi5ob2xkZmFzdC5hZ2VudC52MS5SZWZ1c2FsSABCBwoFY2h1bmsiGgoDRW5kEhMKC3RvdGFsX2J5dGVzGAEgASgNKtkBCgpSZXN1bHRLaW5kEhsKF1JFU1VMVF9LSU5EX1VOU1BFQ0lGSUVEEAASGQoVUkVTVUxUX0tJTkRfVU5DSEFOR0VEEAESFwoTUkVTVUxUX0tJTkRfQ1JFQVRFRBACEhcKE1JFU1VMVF9LSU5EX1VQREFURUQQAxIXChNSRVNVTFRfS0lORF9SRU1PVkVEEAQSFwoTUkVTVUxUX0tJTkRfU0tJUFBFRBAFEhcKE1JFU1VMVF9LSU5EX0JMT0NLRUQQBhIWChJSRVNVTFRfS0lORF9GQUlMRUQQBzKXAQoHR2F0ZXdheRJFCgdTZXNzaW9uEhsuaG9sZGZhc3QuYWdlbnQudjEuRW52ZWxvcGUaGS5ob2xkZmFzdC5hZ2VudC52MS5BbnN3ZXIoATABEkUKCERvd25sb2FkEhsuaG9sZGZhc3QuYWdlbnQudjEuRW52ZWxvcGUaGC5ob2xkZmFzdC5hZ2VudC52MS5DaHVuaygBMAFiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * A signed request. The signature (Ed25519, 64 bytes, node identity key) covers
@@ -142,6 +142,12 @@ export type Request = Message<"holdfast.agent.v1.Request"> & {
      */
     value: ResolveSecrets;
     case: "resolveSecrets";
+  } | {
+    /**
+     * @generated from field: holdfast.agent.v1.ReportFacts report_facts = 10;
+     */
+    value: ReportFacts;
+    case: "reportFacts";
   } | { case: undefined; value?: undefined };
 };
 
@@ -185,6 +191,13 @@ export type CheckIn = Message<"holdfast.agent.v1.CheckIn"> & {
    * @generated from field: uint32 secrets_epoch = 4;
    */
   secretsEpoch: number;
+
+  /**
+   * SHA-256 of the node's facts, 32 bytes, or empty when they are not known.
+   *
+   * @generated from field: bytes facts_digest = 10;
+   */
+  factsDigest: Uint8Array;
 };
 
 export type CheckInValid = CheckIn;
@@ -195,6 +208,29 @@ export type CheckInValid = CheckIn;
  */
 export const CheckInSchema: GenMessage<CheckIn, {validType: CheckInValid}> = /*@__PURE__*/
   messageDesc(file_holdfast_agent_v1_gateway, 4);
+
+/**
+ * What the node found out about its machine. Shown to operators and never decided by.
+ *
+ * @generated from message holdfast.agent.v1.ReportFacts
+ */
+export type ReportFacts = Message<"holdfast.agent.v1.ReportFacts"> & {
+  /**
+   * Canonical JSON (RFC 8785), at most 64 KiB; the digest of a check-in is that of these bytes.
+   *
+   * @generated from field: bytes facts = 1;
+   */
+  facts: Uint8Array;
+};
+
+export type ReportFactsValid = ReportFacts;
+
+/**
+ * Describes the message holdfast.agent.v1.ReportFacts.
+ * Use `create(ReportFactsSchema)` to create a new message.
+ */
+export const ReportFactsSchema: GenMessage<ReportFacts, {validType: ReportFactsValid}> = /*@__PURE__*/
+  messageDesc(file_holdfast_agent_v1_gateway, 5);
 
 /**
  * @generated from message holdfast.agent.v1.ReportRun
@@ -213,7 +249,7 @@ export type ReportRunValid = ReportRun;
  * Use `create(ReportRunSchema)` to create a new message.
  */
 export const ReportRunSchema: GenMessage<ReportRun, {validType: ReportRunValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 5);
+  messageDesc(file_holdfast_agent_v1_gateway, 6);
 
 /**
  * @generated from message holdfast.agent.v1.RunReport
@@ -278,7 +314,7 @@ export type RunReportValid = RunReport;
  * Use `create(RunReportSchema)` to create a new message.
  */
 export const RunReportSchema: GenMessage<RunReport, {validType: RunReportValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 6);
+  messageDesc(file_holdfast_agent_v1_gateway, 7);
 
 /**
  * @generated from message holdfast.agent.v1.ResourceResult
@@ -316,7 +352,7 @@ export type ResourceResultValid = ResourceResult;
  * Use `create(ResourceResultSchema)` to create a new message.
  */
 export const ResourceResultSchema: GenMessage<ResourceResult, {validType: ResourceResultValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 7);
+  messageDesc(file_holdfast_agent_v1_gateway, 8);
 
 /**
  * Asks for the current release.
@@ -333,7 +369,7 @@ export type FetchReleaseValid = FetchRelease;
  * Use `create(FetchReleaseSchema)` to create a new message.
  */
 export const FetchReleaseSchema: GenMessage<FetchRelease, {validType: FetchReleaseValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 8);
+  messageDesc(file_holdfast_agent_v1_gateway, 9);
 
 /**
  * Asks for the secrets of one run, in one request.
@@ -363,7 +399,7 @@ export type ResolveSecretsValid = ResolveSecrets;
  * Use `create(ResolveSecretsSchema)` to create a new message.
  */
 export const ResolveSecretsSchema: GenMessage<ResolveSecrets, {validType: ResolveSecretsValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 9);
+  messageDesc(file_holdfast_agent_v1_gateway, 10);
 
 /**
  * @generated from message holdfast.agent.v1.DownloadRequest
@@ -384,7 +420,7 @@ export type DownloadRequestValid = DownloadRequest;
  * Use `create(DownloadRequestSchema)` to create a new message.
  */
 export const DownloadRequestSchema: GenMessage<DownloadRequest, {validType: DownloadRequestValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 10);
+  messageDesc(file_holdfast_agent_v1_gateway, 11);
 
 /**
  * @generated from message holdfast.agent.v1.Answer
@@ -442,6 +478,12 @@ export type Answer = Message<"holdfast.agent.v1.Answer"> & {
      */
     value: ResolveSecretsAnswer;
     case: "resolveSecrets";
+  } | {
+    /**
+     * @generated from field: holdfast.agent.v1.ReportFactsAnswer report_facts = 20;
+     */
+    value: ReportFactsAnswer;
+    case: "reportFacts";
   } | { case: undefined; value?: undefined };
 };
 
@@ -452,7 +494,7 @@ export type AnswerValid = Answer;
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer, {validType: AnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 11);
+  messageDesc(file_holdfast_agent_v1_gateway, 12);
 
 /**
  * @generated from message holdfast.agent.v1.CheckInAnswer
@@ -480,11 +522,18 @@ export type CheckInAnswer = Message<"holdfast.agent.v1.CheckInAnswer"> & {
   quarantined: boolean;
 
   /**
-   * Rises with every change of any secret: an agent that resolved at a lower one resolves again.
+   * Rises with every change of any secret: an agent that resolved at a lower one resolves again. 0 when nothing changed.
    *
    * @generated from field: uint32 secrets_epoch = 4;
    */
   secretsEpoch: number;
+
+  /**
+   * The facts that are known here are others than the node's: report them.
+   *
+   * @generated from field: bool facts_wanted = 10;
+   */
+  factsWanted: boolean;
 };
 
 export type CheckInAnswerValid = CheckInAnswer;
@@ -494,7 +543,7 @@ export type CheckInAnswerValid = CheckInAnswer;
  * Use `create(CheckInAnswerSchema)` to create a new message.
  */
 export const CheckInAnswerSchema: GenMessage<CheckInAnswer, {validType: CheckInAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 12);
+  messageDesc(file_holdfast_agent_v1_gateway, 13);
 
 /**
  * @generated from message holdfast.agent.v1.ReleaseRef
@@ -518,7 +567,7 @@ export type ReleaseRefValid = ReleaseRef;
  * Use `create(ReleaseRefSchema)` to create a new message.
  */
 export const ReleaseRefSchema: GenMessage<ReleaseRef, {validType: ReleaseRefValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 13);
+  messageDesc(file_holdfast_agent_v1_gateway, 14);
 
 /**
  * @generated from message holdfast.agent.v1.ReportRunAnswer
@@ -533,7 +582,22 @@ export type ReportRunAnswerValid = ReportRunAnswer;
  * Use `create(ReportRunAnswerSchema)` to create a new message.
  */
 export const ReportRunAnswerSchema: GenMessage<ReportRunAnswer, {validType: ReportRunAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 14);
+  messageDesc(file_holdfast_agent_v1_gateway, 15);
+
+/**
+ * @generated from message holdfast.agent.v1.ReportFactsAnswer
+ */
+export type ReportFactsAnswer = Message<"holdfast.agent.v1.ReportFactsAnswer"> & {
+};
+
+export type ReportFactsAnswerValid = ReportFactsAnswer;
+
+/**
+ * Describes the message holdfast.agent.v1.ReportFactsAnswer.
+ * Use `create(ReportFactsAnswerSchema)` to create a new message.
+ */
+export const ReportFactsAnswerSchema: GenMessage<ReportFactsAnswer, {validType: ReportFactsAnswerValid}> = /*@__PURE__*/
+  messageDesc(file_holdfast_agent_v1_gateway, 16);
 
 /**
  * @generated from message holdfast.agent.v1.FetchReleaseAnswer
@@ -561,7 +625,7 @@ export type FetchReleaseAnswerValid = FetchReleaseAnswer;
  * Use `create(FetchReleaseAnswerSchema)` to create a new message.
  */
 export const FetchReleaseAnswerSchema: GenMessage<FetchReleaseAnswer, {validType: FetchReleaseAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 15);
+  messageDesc(file_holdfast_agent_v1_gateway, 17);
 
 /**
  * @generated from message holdfast.agent.v1.ResolveSecretsAnswer
@@ -589,7 +653,7 @@ export type ResolveSecretsAnswerValid = ResolveSecretsAnswer;
  * Use `create(ResolveSecretsAnswerSchema)` to create a new message.
  */
 export const ResolveSecretsAnswerSchema: GenMessage<ResolveSecretsAnswer, {validType: ResolveSecretsAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 16);
+  messageDesc(file_holdfast_agent_v1_gateway, 18);
 
 /**
  * @generated from message holdfast.agent.v1.ResolvedSecret
@@ -627,7 +691,7 @@ export type ResolvedSecretValid = ResolvedSecret;
  * Use `create(ResolvedSecretSchema)` to create a new message.
  */
 export const ResolvedSecretSchema: GenMessage<ResolvedSecret, {validType: ResolvedSecretValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 17);
+  messageDesc(file_holdfast_agent_v1_gateway, 19);
 
 /**
  * HPKE base mode (RFC 9180) to the node's sealing key, with info "holdfast/secret/v1" and as additional data
@@ -663,7 +727,7 @@ export type SealedSecretValid = SealedSecret;
  * Use `create(SealedSecretSchema)` to create a new message.
  */
 export const SealedSecretSchema: GenMessage<SealedSecret, {validType: SealedSecretValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 18);
+  messageDesc(file_holdfast_agent_v1_gateway, 20);
 
 /**
  * A request that was authentic but can't be served. The stream goes on.
@@ -691,7 +755,7 @@ export type RefusalValid = Refusal;
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal, {validType: RefusalValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 19);
+  messageDesc(file_holdfast_agent_v1_gateway, 21);
 
 /**
  * @generated from message holdfast.agent.v1.Push
@@ -732,12 +796,18 @@ export type PushValid = Push;
  * Use `create(PushSchema)` to create a new message.
  */
 export const PushSchema: GenMessage<Push, {validType: PushValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 20);
+  messageDesc(file_holdfast_agent_v1_gateway, 22);
 
 /**
  * @generated from message holdfast.agent.v1.Wake
  */
 export type Wake = Message<"holdfast.agent.v1.Wake"> & {
+  /**
+   * And converge, once checked in.
+   *
+   * @generated from field: bool run = 1;
+   */
+  run: boolean;
 };
 
 export type WakeValid = Wake;
@@ -747,7 +817,7 @@ export type WakeValid = Wake;
  * Use `create(WakeSchema)` to create a new message.
  */
 export const WakeSchema: GenMessage<Wake, {validType: WakeValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 21);
+  messageDesc(file_holdfast_agent_v1_gateway, 23);
 
 /**
  * @generated from message holdfast.agent.v1.Drain
@@ -766,7 +836,7 @@ export type DrainValid = Drain;
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain, {validType: DrainValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 22);
+  messageDesc(file_holdfast_agent_v1_gateway, 24);
 
 /**
  * @generated from message holdfast.agent.v1.Chunk
@@ -813,7 +883,7 @@ export type ChunkValid = Chunk;
  * Use `create(ChunkSchema)` to create a new message.
  */
 export const ChunkSchema: GenMessage<Chunk, {validType: ChunkValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 23);
+  messageDesc(file_holdfast_agent_v1_gateway, 25);
 
 /**
  * @generated from message holdfast.agent.v1.End
@@ -832,7 +902,7 @@ export type EndValid = End;
  * Use `create(EndSchema)` to create a new message.
  */
 export const EndSchema: GenMessage<End, {validType: EndValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 24);
+  messageDesc(file_holdfast_agent_v1_gateway, 26);
 
 /**
  * @generated from enum holdfast.agent.v1.ResultKind
