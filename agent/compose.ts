@@ -20,10 +20,12 @@ import { protectTrees, systemTrees } from './guard.ts';
 import { type HeldRelease, openHeldRelease } from './held-release.ts';
 import { createLocalHost } from './local-host.ts';
 import { withLock } from './lock.ts';
-import { readIdentityKey } from './node-keys.ts';
+import { readIdentityKey, readSealingKey } from './node-keys.ts';
 import { openNotifications } from './notifications.ts';
 import { openReportQueue } from './queue.ts';
+import { createRedaction, type Redaction } from './redaction.ts';
 import { renewIfDue, renewNow } from './renew.ts';
+import { newSecretMemory } from './secrets-of-run.ts';
 import { openSession, type Session, type SessionPush } from './session.ts';
 import { type NodeFile, openStateDirectory, readNode, readRequired, type StateDirectory, stateFiles } from './state.ts';
 
@@ -46,11 +48,13 @@ export type AgentOptions = {
   readonly stateDirectory: string;
   readonly agentVersion: string;
   readonly logger: Logger;
+  /** The one that the logger passes through; one of its own when left out. */
+  readonly redaction?: Redaction;
 };
 
 /** Opens the agent of a joined node. Throws `not_joined`, `loose_permissions` or `bad_state`. */
 export async function openAgent(options: AgentOptions): Promise<Agent> {
-  const { logger, agentVersion } = options;
+  const { logger, agentVersion, redaction = createRedaction() } = options;
   const state = await openStateDirectory(options.stateDirectory);
   const node = await readNode(state);
   const fleet = await readFleet(state);
@@ -67,6 +71,15 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
         onMissing: (group, reason) => logger.warn({ group, reason }, 'Facts are missing.'),
       }),
   });
+  const memory = newSecretMemory();
+  let session: Session | undefined;
+  const secrets = {
+    uuid: node.uuid,
+    session: () => session,
+    sealingKey: () => readSealingKey(state),
+    redaction,
+    memory,
+  };
   const guard = protectTrees([...systemTrees, await realpath(state.path), ...programTrees]);
 
   return {
@@ -80,15 +93,30 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     logger,
     now,
     runId: randomUUID,
+    secrets: {
+      epoch: () => memory.epoch,
+      announce(epoch) {
+        memory.announced = epoch;
+      },
+    },
     converge: (run) =>
       withLock(state.path, async () => {
         const notifications = await openNotifications(state);
-        const host = createLocalHost();
+        const host = createLocalHost({ redaction });
         const machine = { executors, host, guard, notifications, now, deadline };
         const known = async () => (await facts.latest()).facts;
-        return converge({ ...machine, node, held, runId: randomUUID, facts: known }, run);
+        return converge({ ...machine, node, held, runId: randomUUID, facts: known, secrets }, run);
       }),
-    connect: (onPush) => connect(state, fleet, logger, onPush),
+    async connect(onPush) {
+      const opened = await connect(state, fleet, logger, onPush);
+      session = opened;
+      void opened.ended.then(() => {
+        if (session === opened) {
+          session = undefined;
+        }
+      });
+      return opened;
+    },
     async renew() {
       try {
         await renewNow(state, now);

@@ -16,16 +16,21 @@ import { type EngineDeps, type ResourceOutcome, type ResultKind, runResources } 
 import { messageOf } from './errors.ts';
 import type { HeldRelease } from './held-release.ts';
 import { prepareResources, type ResourceDeps } from './resources.ts';
+import { type NodeSecrets, openResourceSecrets } from './secrets-of-run.ts';
 
 export type ConvergeDeps = Omit<EngineDeps, 'blob'> &
   Omit<ResourceDeps, 'blob'> & {
     readonly held: HeldRelease;
     /** A new UUID: reporting one run twice must be seen as one run. */
     runId(): string;
+    /** Where secrets come from; without it, what needs one fails. */
+    readonly secrets?: NodeSecrets;
   };
 
 export type ConvergeOptions = {
   readonly dryRun: boolean;
+  /** Takes only what depends on a secret that has changed since it was applied, and what that notifies. */
+  readonly secretsOnly?: boolean;
   readonly stop?: AbortSignal;
   readonly onOutcome?: (outcome: ResourceOutcome) => void;
 };
@@ -51,7 +56,19 @@ export async function converge(deps: ConvergeDeps, options: ConvergeOptions): Pr
         ...deps,
         blob: (sha256) => deps.held.blob(sha256),
       });
-      outcomes = await runResources({ ...deps, blob }, resources, options);
+      const secrets = openResourceSecrets(deps, release.digest, resources);
+      try {
+        outcomes = await runResources(
+          { ...deps, ...secrets.hooks, blob: async (sha256) => secrets.blob(sha256) ?? blob(sha256) },
+          resources,
+          { ...options, ...(options.secretsOnly === true ? { only: await secrets.changed() } : {}) },
+        );
+        secrets.settle();
+      } catch (cause) {
+        error = secrets.hooks.redact(describeError(cause));
+      } finally {
+        secrets.close();
+      }
     }
   } catch (cause) {
     error = describeError(cause);

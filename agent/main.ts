@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { runAgent } from './program.ts';
+import { createRedaction } from './redaction.ts';
 
 const manifest = z.object({ version: z.string() });
 const { version } = manifest.parse(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')));
@@ -13,10 +14,22 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => (stop.signal.aborted ? process.exit(130) : stop.abort()));
 }
 
+const redaction = createRedaction();
+
+/** What ends the process unforeseen is said without secrets too, and without the source lines that Node would print. */
+process.on('uncaughtException', (error) => {
+  process.stderr.write(redaction.text(`fatal: ${error.stack ?? String(error)}\n`));
+  process.exit(1);
+});
+
 process.exitCode = await runAgent(process.argv.slice(2), {
-  out: (text) => process.stdout.write(text),
-  err: (text) => process.stderr.write(text),
+  out: (text) => process.stdout.write(redaction.text(text)),
+  err: (text) => process.stderr.write(redaction.text(text)),
   stop: stop.signal,
   agentVersion: version,
-  logger: pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true })),
+  redaction,
+  logger: pino(
+    { base: null, timestamp: pino.stdTimeFunctions.isoTime, hooks: { streamWrite: (line) => redaction.text(line) } },
+    pino.destination({ fd: 2, sync: true }),
+  ),
 });

@@ -43,6 +43,11 @@ export function readIdentityKey(state: StateDirectory): Promise<KeyObject> {
   return readKey(state, stateFiles.identityKey, 'ed25519');
 }
 
+/** X25519: opens what is sealed to this node. */
+export function readSealingKey(state: StateDirectory): Promise<KeyObject> {
+  return readKey(state, stateFiles.sealingKey, 'x25519');
+}
+
 /** The private key as the state directory keeps it. */
 export function pem(key: KeyObject): Uint8Array {
   return utf8(privateKeyToPem(key));

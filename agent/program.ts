@@ -7,6 +7,7 @@ import { runDaemon } from './daemon.ts';
 import type { ResourceOutcome } from './engine.ts';
 import { AgentError, type AgentErrorCode, messageOf } from './errors.ts';
 import { join } from './join.ts';
+import type { Redaction } from './redaction.ts';
 import { runOnce } from './run-once.ts';
 import { defaultStateDirectory } from './state.ts';
 import { formatStatus, readStatus } from './status.ts';
@@ -49,6 +50,8 @@ export type Surroundings = {
   readonly stop: AbortSignal;
   readonly agentVersion: string;
   readonly logger: Logger;
+  /** What the logger and both streams pass through. */
+  readonly redaction?: Redaction;
 };
 
 const defaultIntervalMinutes = 30;
@@ -131,15 +134,20 @@ async function onJoin(
 
 async function onRun(flags: RunFlags, around: Surroundings): Promise<number> {
   const intervalMs = parseInterval(flags.interval);
-  const { agentVersion, logger, stop } = around;
+  const { agentVersion, logger, stop, redaction } = around;
   const isOnce = flags.once === true || flags.dryRun === true;
   if (isOnce) {
     // A person reads along: what matters to them is printed, and only errors are logged.
     logger.level = 'error';
   }
-  const agent = await openAgent({ stateDirectory: flags.state, agentVersion, logger });
+  const agent = await openAgent({
+    stateDirectory: flags.state,
+    agentVersion,
+    logger,
+    ...(redaction === undefined ? {} : { redaction }),
+  });
   if (!isOnce) {
-    const converge = () => agent.converge({ dryRun: false, stop });
+    const converge = (run?: { secretsOnly: boolean }) => agent.converge({ dryRun: false, stop, ...run });
     const sleep = async (ms: number, signal: AbortSignal) => {
       await delay(ms, undefined, { signal }).catch(() => undefined);
     };

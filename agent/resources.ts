@@ -11,8 +11,10 @@ import { PolicyError } from '../lib/policy/errors.ts';
 import type { Scope } from '../lib/policy/expression.ts';
 import type { Facts } from '../lib/policy/facts.ts';
 import { type Crate, type CrateResource, parseCrate } from '../lib/policy/model.ts';
-import { givenVars, varsOfCrate } from '../lib/policy/vars.ts';
+import type { TemplateProblem } from '../lib/policy/template.ts';
+import { givenVars, type Vars, varsOfCrate } from '../lib/policy/vars.ts';
 import type { Release } from '../lib/policy/verify.ts';
+import { referencesIn } from '../lib/secrets/reference.ts';
 import type { Resource } from './engine.ts';
 
 export type ResourceDeps = {
@@ -21,6 +23,14 @@ export type ResourceDeps = {
   blob(sha256: string): Promise<Uint8Array>;
   /** Asked for once, and only when something depends on them. */
   facts(): Promise<Facts>;
+};
+
+/** A template that shows a secret: rendered when the run has it, and never before. */
+export type LateTemplate = {
+  /** The vars it needs that are secrets, as markers. */
+  readonly secrets: Vars;
+  /** Throws with the place of the problem. */
+  render(values: Vars): string;
 };
 
 export type Prepared = {
@@ -72,7 +82,9 @@ function preparer(
     }
     const { uuid, name, labels } = deps.node;
     const facts = (await deps.facts()) as unknown as Json;
-    const scope: Scope = { facts, vars, node: { uuid, name, labels }, ...(item === undefined ? {} : { item }) };
+    const { plain, secret } = splitVars(vars);
+    // Without the secret ones: what a condition says is shown, and its result is.
+    const scope: Scope = { facts, vars: plain, node: { uuid, name, labels }, ...(item === undefined ? {} : { item }) };
     if (when !== undefined) {
       // Loaded when needed: most crates of most fleets have neither conditions nor templates.
       const { judge } = await import('../lib/policy/expression.ts');
@@ -82,15 +94,35 @@ function preparer(
     }
     if (template === undefined) return resource;
     const { renderTemplate } = await import('../lib/policy/template.ts');
-    const result = renderTemplate(fromUtf8(await deps.blob(template.sha256)), scope);
-    if (!result.ok) {
-      const { message, line, column } = result.problem;
-      return failed(resource, `template, line ${line}, column ${column}: ${message}`);
+    const source = fromUtf8(await deps.blob(template.sha256));
+    const used = Object.fromEntries(Object.entries(secret).filter(([one]) => source.includes(one)));
+    if (Object.keys(used).length > 0) {
+      const render = (values: Vars): string => {
+        const result = renderTemplate(source, { ...scope, vars: { ...plain, ...values } });
+        if (result.ok) return result.text;
+        throw new PolicyError('malformed', describeProblem(result.problem));
+      };
+      return { ...resource, late: { secrets: used, render } };
     }
+    const result = renderTemplate(source, scope);
+    if (!result.ok) return failed(resource, describeProblem(result.problem));
     const bytes = utf8(result.text);
     const sha256 = sha256Hex(bytes);
     rendered.set(sha256, bytes);
     return { ...resource, desired: { ...resource.desired, content: { sha256, bytes: bytes.length } } };
+  };
+}
+
+function describeProblem({ message, line, column }: TemplateProblem): string {
+  return `template, line ${line}, column ${column}: ${message}`;
+}
+
+function splitVars(vars: Vars): { readonly plain: Vars; readonly secret: Vars } {
+  const isSecret = (value: Json) => referencesIn(value).size > 0;
+  const entries = Object.entries(vars);
+  return {
+    plain: Object.fromEntries(entries.filter(([, value]) => !isSecret(value))),
+    secret: Object.fromEntries(entries.filter(([, value]) => isSecret(value))),
   };
 }
 
