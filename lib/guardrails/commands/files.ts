@@ -1,0 +1,406 @@
+/** Programs that remove, move, copy, link or change files and their modes. */
+
+import { normalizePath } from '../paths.ts';
+import { type Call, programOf, readOptions, reportCall, touch } from '../shell/call.ts';
+import { hasHole, hole, plain } from '../shell/marks.ts';
+import { contentOf } from '../shell/redirect.ts';
+import { judgeWrite } from '../shell/write.ts';
+import type { Judge, Judges } from './judge.ts';
+
+const rm: Judge = (call) => {
+  const { flags, operands } = readOptions(call.argv.slice(1), ['--interactive']);
+  const isRecursive =
+    call.isForTree === true ||
+    ['-r', '-R', '--recursive'].some((flag) => flags.has(flag)) ||
+    [...flags].some((flag) => /^--r/.test(flag));
+  for (const path of operands) remove(call, path, isRecursive);
+  if (flags.has('--no-preserve-root') && operands.length === 0) reportCall(call, 'G0603');
+};
+
+/** Relative to a directory that nothing has set, all of it: the agent's own is the root. */
+function remove(call: Call, path: string, isRecursive: boolean): void {
+  const { cwd } = call.frame.scope;
+  if (
+    cwd === undefined &&
+    isRecursive &&
+    /^(?:\.{0,2}\/?)*(?:[\ue001.]*\ue001[\ue001.]*|\.\.?|\.\.?\/)?$/.test(plain(path)) &&
+    plain(path) !== ''
+  ) {
+    reportCall(call, 'G0101', path);
+    return;
+  }
+  touch(call, path, isRecursive ? 'remove tree' : 'remove');
+}
+
+const unlink: Judge = (call) => {
+  for (const path of readOptions(call.argv.slice(1), ['-n', '-s', '--size', '--iterations']).operands)
+    touch(call, path, call.isForTree === true ? 'remove tree' : 'remove');
+};
+
+const shred: Judge = (call) => {
+  for (const path of readOptions(call.argv.slice(1), ['-n', '-s', '--size', '--iterations']).operands)
+    touch(call, path, 'empty');
+};
+
+const rmdir: Judge = (call) => {
+  for (const path of readOptions(call.argv.slice(1)).operands) touch(call, path, 'remove tree');
+};
+
+const mv: Judge = (call) => {
+  const { operands, target } = sourcesAndTarget(call, ['-S', '-t', '--suffix', '--target-directory']);
+  for (const path of operands) touch(call, path, 'move');
+  if (target !== undefined) put(call, operands, target);
+};
+
+const cp: Judge = (call) => {
+  const { operands, target } = sourcesAndTarget(call, [
+    '-S',
+    '-t',
+    '--suffix',
+    '--target-directory',
+    '-m',
+    '-o',
+    '-g',
+    '--mode',
+    '--owner',
+    '--group',
+    '--context',
+  ]);
+  const options = readOptions(call.argv.slice(1), ['-m', '-o', '-g', '--mode', '--owner', '--group', '-t']);
+  if (programOf(call.argv[0] ?? '') === 'install') {
+    judgeMode(
+      call,
+      options.values.get('-m') ?? options.values.get('--mode') ?? '',
+      operands.concat(target ?? []),
+      false,
+    );
+    if (options.flags.has('-d')) return;
+  }
+  if (target !== undefined) put(call, operands, target);
+};
+
+function sourcesAndTarget(
+  call: Call,
+  withValue: readonly string[],
+): { operands: readonly string[]; target: string | undefined } {
+  const { operands, values } = readOptions(call.argv.slice(1), withValue);
+  const named = values.get('-t') ?? values.get('--target-directory');
+  if (named !== undefined) return { operands, target: `${named}/` };
+  return operands.length > 1
+    ? { operands: operands.slice(0, -1), target: operands.at(-1) }
+    : { operands, target: undefined };
+}
+
+/** The sources at the target: under their own names where that is a directory. */
+function put(call: Call, sources: readonly string[], target: string): void {
+  const { scan, scope } = call.frame;
+  const isDirectory = sources.length > 1 || /\/\.?$/.test(plain(target));
+  const raw = normalizePath(target, scope.cwd);
+  for (const source of sources) {
+    const name = plain(source).replace(/\/+$/, '').replace(/^.*\//, '');
+    const places = isDirectory
+      ? [`${plain(target).replace(/\/+$/, '')}/${name}`]
+      : [target, `${plain(target)}/${name}`];
+    for (const place of places.slice(0, hasHole(name) ? 1 : 2)) {
+      const isEmpty = plain(source) === '/dev/null';
+      const content = isEmpty ? '' : contentOf(call.frame, source);
+      const isRaw = /^\/dev\//.test(raw) && place !== target;
+      if (!isRaw)
+        judgeWrite(call.frame, place, {
+          isAppend: false,
+          content,
+          offset: call.offset,
+          excerpt: call.excerpt,
+          isPrepared: !isEmpty,
+        });
+      const real = scan.programs.get(normalizePath(source, scope.cwd)) ?? name;
+      if (/\/s?bin\//.test(normalizePath(source, scope.cwd)) || scan.programs.has(normalizePath(source, scope.cwd))) {
+        scan.programs.set(normalizePath(place, scope.cwd), real);
+        scan.files.delete(normalizePath(place, scope.cwd));
+      }
+    }
+  }
+}
+
+const ln: Judge = (call) => {
+  const { flags, operands, values } = readOptions(call.argv.slice(1), ['-S', '-t', '--suffix', '--target-directory']);
+  const target = values.get('-t') ?? operands.at(-1);
+  const source = operands[0];
+  if (target === undefined || source === undefined || operands.length + values.size < 2) return;
+  const unit = /^\/etc\/systemd\/system\/([^/]+\.\w+)$/.exec(plain(target))?.[1];
+  if (plain(source) === '/dev/null' && unit !== undefined) reportUnit(call, unit);
+  const { scan, scope } = call.frame;
+  if (/\/s?bin\//.test(plain(source))) scan.programs.set(normalizePath(target, scope.cwd), programOf(source));
+  if (flags.has('-f') || flags.has('--force')) touch(call, target, plain(source) === '/dev/null' ? 'empty' : 'replace');
+};
+
+function reportUnit(call: Call, unit: string): void {
+  call.frame.scan.runText(`systemctl mask ${unit}`, { ...call.frame, at: undefined, source: call.frame.source });
+}
+
+/** Octal or symbolic, as far as it matters here. */
+function judgeMode(call: Call, mode: string, paths: readonly string[], isRecursive: boolean): void {
+  const text = plain(mode);
+  const digits = /^[0-7]{3,5}$/.test(text) ? text.padStart(4, '0').slice(-4) : undefined;
+  const givesSuid =
+    digits === undefined
+      ? /(?:^|,)[ugoa]*[+=][rwxXt]*s/.test(text)
+      : /^[2-7]/.test(digits) &&
+        digits[0] !== '1' &&
+        /[1357]/.test(digits.slice(1)) &&
+        digits.startsWith('2') === false;
+  const opens =
+    digits === undefined
+      ? /(?:^|,)(?:[ugo]*[oa][ugo]*|)[+=][rxXst]*w/.test(text) || /(?:^|,)[ug]*o[ug]*[+=][wxXst]*r/.test(text)
+      : /[2367]$/.test(digits);
+  const closes =
+    digits === undefined
+      ? /(?:^|,)(?:[uga]*[ua][ugo]*|)-[wst]*[rxX]|(?:^|,)[augo]*[ua]?=(?:,|$)|^a?=$/.test(text)
+      : /^.[0-3]/.test(digits) && Number(digits.slice(1)) < 400;
+  for (const path of paths) {
+    const normal = normalizePath(path, call.frame.scope.cwd);
+    if (isRecursive) touch(call, path, 'change tree');
+    else if (opens || closes) breakMode(call, path, normal, digits);
+    else if (/^\/etc\/g?shadow$/.test(normal) && digits !== undefined && digits[3] !== '0')
+      reportCall(call, 'G0104', path);
+    if (
+      givesSuid &&
+      /^\/(?:tmp|var\/tmp|dev\/shm|home)\/|\/(?:(?:ba|da|z|k)?sh|python[\d.]*|perl|ruby|find|vim?|nmap|awk|less|more|cp|mv|dd|tar|env|node|php|nano|tee|cat|sed|docker)$/.test(
+        normal,
+      )
+    )
+      reportCall(call, 'G0108', path);
+  }
+}
+
+function breakMode(call: Call, path: string, normal: string, digits: string | undefined): void {
+  // A directory that all may write to is usual under /tmp alone; the sticky bit tells those apart.
+  if (
+    /^\/(?:var\/)?tmp$/.test(normal) ||
+    (digits?.startsWith('1') === true && /^\/(?:var\/)?(?:tmp|run\/lock)/.test(normal))
+  )
+    return;
+  touch(call, path, 'break');
+}
+
+const chmod: Judge = (call) => {
+  const raw = call.argv.slice(1);
+  const isMode = (arg: string) =>
+    /^[-+=]?[ugoa]*[-+=][rwxXstugo,+=-]*$|^[0-7]{1,5}$/.test(plain(arg)) && !/^-[Rvcf]+$/.test(plain(arg));
+  const at = raw.findIndex(isMode);
+  const { flags, operands, values } = readOptions(
+    raw.filter((_, i) => i !== at),
+    ['--reference'],
+  );
+  const mode = at === -1 ? (values.has('--reference') ? '644' : (operands[0] ?? '')) : (raw[at] ?? '');
+  const paths = at === -1 && !values.has('--reference') ? operands.slice(1) : operands;
+  judgeMode(call, mode, paths, call.isForTree === true || flags.has('-R') || flags.has('--recursive'));
+  if (flags.has('-R')) judgeMode(call, mode, paths, false);
+};
+
+const chown: Judge = (call) => {
+  const { flags, operands, values } = readOptions(call.argv.slice(1), ['--reference', '--from']);
+  const paths = values.has('--reference') ? operands : operands.slice(1);
+  const owner = plain(operands[0] ?? '').split(/[:.]/)[0] ?? '';
+  const isRecursive = call.isForTree === true || flags.has('-R') || flags.has('--recursive');
+  for (const path of paths) {
+    if (isRecursive) touch(call, path, 'change tree');
+    else if (
+      programOf(call.argv[0] ?? '') === 'chown' &&
+      owner !== '' &&
+      !/^(?:root|0|\+0)$/.test(owner) &&
+      !hasHole(owner)
+    )
+      touch(call, path, 'break');
+  }
+};
+
+const setfacl: Judge = (call) => {
+  const { flags, operands } = readOptions(call.argv.slice(1), [
+    '-m',
+    '-x',
+    '-M',
+    '-X',
+    '--modify',
+    '--remove',
+    '--set',
+  ]);
+  for (const path of operands) {
+    if (flags.has('-R') || flags.has('--recursive')) touch(call, path, 'change tree');
+    else if (flags.has('-m') && /shadow|sudoers/.test(plain(path))) touch(call, path, 'break');
+  }
+};
+
+const chattr: Judge = (call) => {
+  const { flags, operands } = readOptions(call.argv.slice(1));
+  const paths = operands.filter((arg) => !/^[-+=]/.test(plain(arg)));
+  if (flags.has('-R')) for (const path of paths) touch(call, path, 'change tree');
+};
+
+const setcap: Judge = (call) => {
+  const args = call.argv.slice(1).map(plain);
+  if (
+    args.some((arg) =>
+      /cap_(?:setuid|setgid|sys_admin|dac_override|dac_read_search|sys_ptrace|sys_module|chown|fowner|setfcap)\b.*[+=]/i.test(
+        arg,
+      ),
+    ) &&
+    args.some((arg) => /python|perl|ruby|node|bash|\/sh$|vim|php|gdb|tar|\/tmp\//.test(arg))
+  ) {
+    reportCall(call, 'G0108', args.at(-1));
+  }
+};
+
+const truncate: Judge = (call) => {
+  for (const path of readOptions(call.argv.slice(1), ['-s', '-r', '--size', '--reference']).operands)
+    write(call, path, '', false);
+};
+
+const tee: Judge = (call) => {
+  const { flags, operands } = readOptions(call.argv.slice(1));
+  for (const path of operands) write(call, path, call.frame.stdin, flags.has('-a') || flags.has('--append'));
+};
+
+const sponge: Judge = (call) => {
+  for (const path of readOptions(call.argv.slice(1)).operands) write(call, path, hole, call.argv.includes('-a'));
+};
+
+function write(call: Call, path: string, content: string, isAppend: boolean): void {
+  judgeWrite(call.frame, path, { isAppend, content, offset: call.offset, excerpt: call.excerpt });
+}
+
+const sed: Judge = (call, _again) => {
+  const { flags, operands, values } = readOptions(call.argv.slice(1), ['-e', '-f', '--expression', '--file']);
+  const program = plain(values.get('-e') ?? values.get('--expression') ?? operands[0] ?? '');
+  const executed = /(?:^|[;\n{]|\d|\$|\/)\s*e\s+([^;\n]+)|^s(.)(?:(?!\2).)*\2((?:(?!\2).)*)\2[gpi0-9]*e/.exec(program);
+  const code = executed?.[1] ?? executed?.[3];
+  if (code !== undefined && code.trim() !== '') call.frame.scan.runText(code, { ...call.frame, at: undefined });
+  const files = values.has('-e') || values.has('-f') || values.has('--expression') ? operands : operands.slice(1);
+  const isInPlace =
+    flags.has('-i') || flags.has('--in-place') || [...flags].some((flag) => flag.startsWith('--in-place'));
+  const empties = /^\s*(?:1,\$|\/\.?\*?\/)?\s*d\s*;?\s*$/.test(program);
+  if (isInPlace) for (const path of files) touch(call, path, empties ? 'empty' : 'edit');
+  const written = /(?:^|[;\n}/])\s*w\s+(\/\S+)/.exec(program)?.[1];
+  if (written !== undefined) touch(call, written, 'empty');
+};
+
+const rsync: Judge = (call) => {
+  const { operands, flags, values } = readOptions(call.argv.slice(1), [
+    '-e',
+    '--rsh',
+    '--exclude',
+    '--include',
+    '-f',
+    '--filter',
+    '--bwlimit',
+    '--log-file',
+    '--chmod',
+    '--chown',
+  ]);
+  const shell = values.get('-e') ?? values.get('--rsh');
+  if (shell !== undefined && !/^\s*\S*ssh\b/.test(plain(shell)))
+    call.frame.scan.runText(plain(shell), { ...call.frame, at: undefined });
+  const target = operands.at(-1) ?? '';
+  if ([...flags].some((flag) => flag.startsWith('--del')) && !plain(target).includes(':'))
+    touch(call, target, 'remove tree');
+};
+
+const tar: Judge = (call) => {
+  const args = call.argv.slice(1).map(plain);
+  for (const [i, arg] of args.entries()) {
+    const code =
+      /^--(?:checkpoint-action=exec|to-command|use-compress-program|rmt-command|info-script)=(.+)$/.exec(arg)?.[1] ??
+      (/^-I$|^-F$|^--to-command$|^--use-compress-program$/.test(arg) ? args[i + 1] : undefined);
+    if (code !== undefined) call.frame.scan.runText(code, { ...call.frame, at: undefined });
+  }
+  if (args.includes('--remove-files'))
+    for (const path of readOptions(call.argv.slice(1), ['-f', '-C']).operands) touch(call, path, 'remove tree');
+};
+
+const curl: Judge = (call) => {
+  const { values } = readOptions(
+    call.argv.slice(1),
+    [
+      '-o',
+      '--output',
+      '-O',
+      '--output-document',
+      '-H',
+      '-d',
+      '-u',
+      '-x',
+      '-X',
+      '-A',
+      '-m',
+      '-w',
+      '--max-time',
+      '--retry',
+      '-T',
+      '-F',
+      '-b',
+      '-c',
+      '-e',
+      '--connect-timeout',
+      '--header',
+      '--data',
+      '-P',
+      '-t',
+      '--dir',
+      '-U',
+      '--tries',
+      '--timeout',
+    ]
+      .filter((option) => option !== '-O' || programOf(call.argv[0] ?? '') === 'wget')
+      .filter((option) => option !== '-o' || programOf(call.argv[0] ?? '') !== 'wget'),
+  );
+  const url = call.argv.slice(1).findLast((arg) => !plain(arg).startsWith('-')) ?? '';
+  const named = values.get('-o') ?? values.get('--output') ?? values.get('-O') ?? values.get('--output-document');
+  const base = plain(url)
+    .replace(/[?#].*$/, '')
+    .replace(/^.*\//, '');
+  const place = named === undefined ? base : named;
+  if (place === '' || plain(place) === '-') return;
+  const downloadedText = `${hole}\ue009`;
+  if (named !== undefined)
+    judgeWrite(call.frame, place, {
+      isAppend: false,
+      content: downloadedText,
+      offset: call.offset,
+      excerpt: call.excerpt,
+      isPrepared: true,
+    });
+  else call.frame.scan.files.set(normalizePath(place, call.frame.scope.cwd), downloadedText);
+};
+
+export const fileJudges: Judges = {
+  rm,
+  unlink,
+  srm: rm,
+  rmdir,
+  trash: rm,
+  shred,
+  wipe: shred,
+  scrub: shred,
+  mv,
+  rename: mv,
+  cp,
+  install: cp,
+  ln,
+  link: ln,
+  chmod,
+  chown,
+  chgrp: chown,
+  setfacl,
+  chattr,
+  setcap,
+  truncate,
+  tee,
+  sponge,
+  sed,
+  gsed: sed,
+  rsync,
+  tar,
+  bsdtar: tar,
+  curl,
+  wget: curl,
+};

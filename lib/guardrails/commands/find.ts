@@ -1,0 +1,63 @@
+/** `find`, which acts on whole trees: its `-delete`, `-exec` and files that it writes. */
+import { normalizePath } from '../paths.ts';
+import { touch } from '../shell/call.ts';
+import { plain, star, withGlobs } from '../shell/marks.ts';
+import type { Judge, Judges } from './judge.ts';
+
+const find: Judge = (call, again) => {
+  const args = call.argv.slice(1);
+  const first = args.findIndex((arg) => /^[-(!]/.test(plain(arg)) && !/^-[HLPOD]/.test(plain(arg)));
+  const roots = args.slice(0, first === -1 ? args.length : first).filter((arg) => !/^-[HLPOD]/.test(plain(arg)));
+  const tests = first === -1 ? [] : args.slice(first);
+  const paths = targetsOf(roots.length === 0 ? ['.'] : roots, tests, call.frame.scope.cwd);
+  if (tests.some((test) => plain(test) === '-delete'))
+    for (const { path, isTree } of paths) touch(call, path, isTree ? 'remove tree' : 'remove');
+  tests.forEach((test, i) => {
+    const name = plain(test);
+    if (/^-f(?:print|printf|ls|print0)$/.test(name)) touch(call, tests[i + 1] ?? '', 'empty');
+    if (!/^-(?:exec|execdir|ok|okdir)$/.test(name)) return;
+    const stop = tests.findIndex(
+      (one, at) => at > i && (plain(one) === ';' || (plain(one) === '+' && plain(tests[at - 1] ?? '') === '{}')),
+    );
+    const command = tests.slice(i + 1, stop === -1 ? undefined : stop);
+    for (const { path, isTree } of paths)
+      again(
+        command.map((word) => word.replaceAll('{}', path)),
+        { isForTree: isTree },
+      );
+  });
+};
+
+type Target = { readonly path: string; readonly isTree: boolean };
+
+/** Without a test that picks some, all of the tree; with one by name, whatever could have such a name. */
+function targetsOf(roots: readonly string[], tests: readonly string[], cwd: string | undefined): Target[] {
+  const texts = tests.map(plain);
+  const at = texts.findIndex((test) => /^-i?(?:name|path|wholename|regex)$/.test(test));
+  const isNegated = at > 0 && /^(?:!|-not)$/.test(texts[at - 1] ?? '');
+  const pattern = at === -1 || isNegated ? undefined : withGlobs(tests[at + 1] ?? '');
+  const isPicky = texts.some((test) =>
+    /^-(?:user|group|nouser|nogroup|uid|gid|empty|newer\w*|inum|samefile|xtype|links|lname)$/.test(test),
+  );
+  const isByAge = texts.some((test) => /^-(?:[acm]time|[acm]min|size|perm)$/.test(test));
+  return roots.flatMap((root): Target[] => {
+    const normal = normalizePath(root, cwd);
+    const isVital = /^\/(?:$|(?:etc|usr|s?bin|lib\d*|boot|var|var\/lib|root|home|dev|opt|srv)$)/.test(normal);
+    if (isNegated || (pattern === undefined && !isPicky && (!isByAge || isVital)))
+      return [{ path: root, isTree: true }];
+    if (pattern === undefined) return [{ path: `${plain(root)}/x`, isTree: false }];
+    if (pattern.replaceAll(star, '').replaceAll('.', '') === '') return [{ path: root, isTree: true }];
+    if (/path|wholename|regex/.test(texts[at] ?? ''))
+      return [{ path: pattern.startsWith('/') ? pattern : `${plain(root)}/x`, isTree: true }];
+    // At any depth, but the protected names worth the name are in a few places.
+    const bases = ['/', '/etc', '/bin', '/sbin', '/lib', '/boot', '/etc/ssh', '/lib/x86_64-linux-gnu', '/lib64'].filter(
+      (base) => base !== normal && (normal === '/' || base.startsWith(`${normal}/`)),
+    );
+    const isRemoval = tests.length > 0;
+    return isRemoval
+      ? [normal, ...bases].map((base) => ({ path: `${base === '/' ? '' : base}/${pattern}`, isTree: false }))
+      : [];
+  });
+}
+
+export const findJudges: Judges = { find, gfind: find, bfs: find };

@@ -1,0 +1,143 @@
+/** Programs that stop the machine, its kernel or its processes, or change how it starts. */
+
+import { isAgentName, isReachProcess, isVitalProcess } from '../protected-names.ts';
+import { type Call, programOf, readOptions, reportCall } from '../shell/call.ts';
+import { hasHole, plain } from '../shell/marks.ts';
+import type { Judge, Judges } from './judge.ts';
+
+const shutdown: Judge = (call) => {
+  const args = call.argv.slice(1).map(plain);
+  if (args.some((arg) => /^(?:-c|--help|--version|--show|-w|--wtmp-only)$/.test(arg))) return;
+  reportCall(call, 'G0301');
+};
+
+const init: Judge = (call) => {
+  if (call.argv.slice(1).some((arg) => /^(?:0|1|6|[sS])$/.test(plain(arg)))) reportCall(call, 'G0301');
+};
+
+const kill: Judge = (call) => {
+  const args = call.argv.slice(1).map(plain);
+  const signal = args[0] ?? '';
+  if (/^-[lL]|^--list/.test(signal) || signal === '-0') return;
+  const isBare = !signal.startsWith('-') || signal === '--';
+  const hasName = /^-(?:s|n|-signal)$/.test(signal);
+  const targets = args.slice(isBare ? 0 : hasName ? 2 : 1).filter((arg) => arg !== '--');
+  // The first number with a dash is the signal; `kill -1 -1` has both.
+  if (targets.some((arg) => arg === '-1' || arg === '1')) reportCall(call, 'G0303', targets.join(' '));
+};
+
+const pkill: Judge = (call) => {
+  const { operands, values, flags } = readOptions(
+    call.argv.slice(1),
+    ['-u', '-U', '-g', '-G', '-P', '-s', '-t', '--signal', '--uid', '--user', '-F', '-n', '--ns', '-y', '-o'].filter(
+      (one) => programOf(call.argv[0] ?? '') !== 'pkill' || !['-n', '-o', '-y'].includes(one),
+    ),
+  );
+  const names = operands.map((one) =>
+    plain(one)
+      .replace(/^\^|\$$/g, '')
+      .replaceAll('\\', ''),
+  );
+  if (/^-?0$/.test(plain(values.get('--signal') ?? '')) || flags.has('-0')) return;
+  if (flags.has('-l') || flags.has('--list')) return;
+  const user = plain(values.get('-u') ?? values.get('-U') ?? values.get('--user') ?? '');
+  if (/^(?:root|0)$/.test(user) && names.length === 0) reportCall(call, 'G0303', user);
+  for (const name of names) {
+    if (isAgentName(name)) reportCall(call, 'G0401', name);
+    else if (isReachProcess(name) && !flags.has('--HUP') && !isReload(call)) reportCall(call, 'G0402', name);
+    else if (isVitalProcess(name) && !isReload(call)) reportCall(call, 'G0303', name);
+    else if (/^\.[*+]?$|^$/.test(name) && user === '') reportCall(call, 'G0303', name);
+  }
+  if (programOf(call.argv[0] ?? '') === 'killall5') reportCall(call, 'G0303');
+};
+
+function isReload(call: Call): boolean {
+  return call.argv.some(
+    (arg) => /^-(?:s)?(?:HUP|SIGHUP|1|USR1|USR2)$/.test(plain(arg)) || /^--signal[= ]?(?:SIG)?HUP/.test(plain(arg)),
+  );
+}
+
+const kernelModule: Judge = (call) => {
+  const name = programOf(call.argv[0] ?? '');
+  const { flags, operands } = readOptions(call.argv.slice(1), ['-C', '-d', '-S']);
+  if (operands.length === 0) return;
+  if (name !== 'modprobe') reportCall(call, 'G0304', operands[0]);
+  else if (
+    (flags.has('-r') || flags.has('--remove')) &&
+    operands.some((one) =>
+      /^(?:e1000e?|igb|ixgbe|virtio_net|vmxnet3|r8169|tg3|bnx2x?|ext4|xfs|btrfs|nvme|ahci|sd_mod|virtio_blk|virtio_scsi|ena|hv_netvsc)$/.test(
+        plain(one),
+      ),
+    )
+  )
+    reportCall(call, 'G0403', operands[0]);
+};
+
+const kexec: Judge = (call) => {
+  if (call.argv.slice(1).some((arg) => /^-[efl]|^--(?:exec|force|load)/.test(plain(arg)))) reportCall(call, 'G0304');
+};
+
+const sysctl: Judge = (call) => {
+  for (const arg of call.argv.slice(1)) {
+    const text = plain(arg).replaceAll('/', '.');
+    if (
+      /^kernel\.(?:core_pattern=\s*\||modprobe=|hotplug=|modules_disabled=1|poweroff_cmd=)|^kernel\.panic_on_oops=1\b.*sysrq|^net\.ipv[46]\.conf\.(?:all|default)\.disable_ipv4=1|^net\.ipv4\.icmp_echo_ignore_all=2|^kernel\.sysrq-trigger/.test(
+        text,
+      )
+    )
+      reportCall(call, 'G0304', arg);
+  }
+};
+
+const efibootmgr: Judge = (call) => {
+  const { flags } = readOptions(call.argv.slice(1), ['-b', '-o', '-n', '-L', '-l', '-d', '-p']);
+  if (['-B', '-O', '-D', '--delete-bootnum', '-o', '-N', '-A'].some((flag) => flags.has(flag)))
+    reportCall(call, 'G0305');
+};
+
+const grub: Judge = (call) => {
+  const args = call.argv.slice(1).map(plain);
+  if (
+    args.some((arg) => /init=\/bin\/|\brescue\b|systemd\.unit=(?:rescue|emergency|poweroff|reboot)|single\b/.test(arg))
+  )
+    reportCall(call, 'G0305');
+  if (/remove-kernel|--remove-kernel/.test(args.join(' '))) reportCall(call, 'G0305');
+};
+
+const dracut: Judge = (call) => {
+  const args = call.argv.slice(1).map(plain);
+  if (programOf(call.argv[0] ?? '') === 'update-initramfs' && args.some((arg) => /^-[a-z]*d/.test(arg)))
+    reportCall(call, 'G0305');
+};
+
+export const machineJudges: Judges = {
+  shutdown,
+  reboot: shutdown,
+  halt: shutdown,
+  poweroff: shutdown,
+  pm_suspend: shutdown,
+  'pm-hibernate': shutdown,
+  init,
+  telinit: init,
+  kill: (call, again) => {
+    kill(call, again);
+    if (call.argv.slice(1).some((arg) => hasHole(arg) && /holdfast/i.test(call.excerpt)))
+      reportCall(call, 'G0401', call.excerpt);
+  },
+  pkill,
+  killall: pkill,
+  killall5: pkill,
+  skill: pkill,
+  insmod: kernelModule,
+  rmmod: kernelModule,
+  modprobe: kernelModule,
+  kexec,
+  sysctl,
+  efibootmgr,
+  grubby: grub,
+  'grub-reboot': grub,
+  'update-initramfs': dracut,
+  rtcwake: (call) => {
+    if (call.argv.some((arg) => /^(?:off|mem|disk|standby)$/.test(plain(arg)))) reportCall(call, 'G0301');
+  },
+};

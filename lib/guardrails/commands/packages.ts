@@ -1,0 +1,142 @@
+/** Package managers: what removes a package that the machine needs. */
+import { isAgentName, isEssentialPackage } from '../protected-names.ts';
+import { type Call, programOf, readOptions, reportCall } from '../shell/call.ts';
+import { hasGlob, hasHole, patternOf, plain, withoutGlobs } from '../shell/marks.ts';
+import type { Judge, Judges } from './judge.ts';
+
+const samples = [
+  'openssh-server',
+  'linux-image-amd64',
+  'kernel',
+  'libc6',
+  'glibc',
+  'systemd',
+  'apt',
+  'dpkg',
+  'rpm',
+  'dnf',
+  'bash',
+  'coreutils',
+  'grub-pc',
+  'linux-generic',
+  'network-manager',
+  'sudo',
+];
+
+function remove(call: Call, packages: readonly string[]): void {
+  for (const one of packages) {
+    const name = plain(one);
+    if (hasHole(name)) continue;
+    const text = withoutGlobs(name);
+    if (isAgentName(text)) reportCall(call, 'G0401', text);
+    else if (isEssentialPackage(text) || (hasGlob(name) && samples.some((sample) => patternOf(name).test(sample))))
+      reportCall(call, 'G0405', text);
+  }
+}
+
+const values = [
+  '-o',
+  '-t',
+  '-c',
+  '-a',
+  '--root',
+  '--repo',
+  '--enablerepo',
+  '--disablerepo',
+  '--setopt',
+  '-R',
+  '--installroot',
+  '--target-release',
+  '--option',
+  '--config-file',
+];
+
+const apt: Judge = (call) => {
+  const { operands, flags } = readOptions(call.argv.slice(1), values);
+  const [verb = '', ...rest] = operands.map(String);
+  const name = plain(verb);
+  if (flags.has('-s') || flags.has('--simulate') || flags.has('--dry-run') || flags.has('--assumeno')) return;
+  if (/^(?:remove|purge|autoremove|autopurge|erase|del|rm|uninstall|unmark|group-remove|groupremove|swap)$/.test(name))
+    remove(call, name === 'swap' ? rest.slice(0, 1) : rest);
+  // `apt install foo-` removes, too.
+  else if (/^(?:install|full-upgrade)$/.test(name))
+    remove(
+      call,
+      rest.filter((one) => plain(one).endsWith('-')),
+    );
+};
+
+const dpkg: Judge = (call) => {
+  const { operands, flags } = readOptions(call.argv.slice(1), ['--root', '--admindir', '--instdir', '-D']);
+  if (flags.has('--no-act') || flags.has('--simulate') || flags.has('--dry-run')) return;
+  if (['-r', '-P', '--remove', '--purge'].some((flag) => flags.has(flag))) remove(call, operands);
+};
+
+const rpm: Judge = (call) => {
+  const { operands, flags } = readOptions(call.argv.slice(1), ['--root', '-r', '--dbpath']);
+  if (flags.has('--test') || flags.has('-q')) return;
+  if (flags.has('-e') || flags.has('--erase')) remove(call, operands);
+};
+
+const pacman: Judge = (call) => {
+  const args = call.argv.slice(1).map(plain);
+  if (!args.some((arg) => /^-[a-zA-Z]*R|^--remove$/.test(arg)) || args.includes('-p')) return;
+  remove(
+    call,
+    call.argv.slice(1).filter((arg) => !arg.startsWith('-')),
+  );
+};
+
+const verbFirst: Judge = (call) => {
+  const { operands } = readOptions(call.argv.slice(1), ['-p', '--root', '-t', '--virtual', '--repository', '-X']);
+  const verb = plain(operands[0] ?? '');
+  if (/^(?:del|remove|rm|uninstall|delete|erase|purge)$/.test(verb)) remove(call, operands.slice(1));
+};
+
+const nix: Judge = (call) => {
+  const { operands, flags } = readOptions(call.argv.slice(1));
+  if (flags.has('-e') || programOf(call.argv[0] ?? '') === 'nix-env') remove(call, operands);
+};
+
+const whole: Judge = (call) => remove(call, readOptions(call.argv.slice(1)).operands);
+
+export const packageJudges: Judges = {
+  ...Object.fromEntries(
+    [
+      'apt',
+      'apt-get',
+      'aptitude',
+      'dnf',
+      'dnf5',
+      'yum',
+      'microdnf',
+      'tdnf',
+      'zypper',
+      'nala',
+      'eopkg',
+      'swupd',
+      'urpme',
+    ].map((name) => [name, apt]),
+  ),
+  dpkg,
+  rpm,
+  pacman,
+  yay: pacman,
+  paru: pacman,
+  apk: verbFirst,
+  brew: verbFirst,
+  snap: verbFirst,
+  pkg: verbFirst,
+  opkg: verbFirst,
+  emerge: (call) => {
+    if (call.argv.some((arg) => /^(?:-[a-zA-Z]*[cC]|--unmerge|--depclean)$/.test(plain(arg))))
+      remove(
+        call,
+        call.argv.slice(1).map((one) => plain(one).replace(/^.*\//, '')),
+      );
+  },
+  'nix-env': nix,
+  urpme: whole,
+  'xbps-remove': whole,
+  pkg_delete: whole,
+};

@@ -1,0 +1,137 @@
+/** Commands: finds out which program a call really runs, and hands it to whoever knows that program. */
+
+import { judges } from '../commands/registry.ts';
+import { normalizePath } from '../paths.ts';
+import { runBuiltin } from './builtins.ts';
+import { type Call, programOf, quote, reportCall } from './call.ts';
+import { interpreters, runInterpreter } from './interpreters.ts';
+import { decoded, downloaded, hasGlob, hasHole, hole, patternOf, plain, unset, withoutGlobs } from './marks.ts';
+import { outputOf } from './output.ts';
+import { limits, step } from './scan.ts';
+import { isShell, runShell } from './shells.ts';
+import { runWrapped, wrappers } from './wrappers.ts';
+
+/** Runs one command and returns what it prints. */
+export function runCommand(call: Call): string {
+  const { frame } = call;
+  if (!step(frame.scan) || frame.depth > limits.depth) {
+    reportCall(call, 'G0605');
+    return hole;
+  }
+  const argv = call.argv.filter((field, index) => index > 0 || field.replaceAll(unset, '') !== '');
+  const name = plain(argv[0] ?? '');
+  if (name === '') return argv.length > 1 ? runCommand({ ...call, argv: argv.slice(1) }) : '';
+  judgeEnvironment(call);
+  const alias = frame.scope.aliases.get(name);
+  if (alias !== undefined && !frame.calls.includes(`alias ${name}`)) {
+    const code = `${alias} ${quote(argv.slice(1))}`;
+    return frame.scan.runText(code, { ...frame, at: positionOf(call), calls: [...frame.calls, `alias ${name}`] });
+  }
+  const definition = frame.scope.functions.get(name);
+  if (definition !== undefined) return callFunction({ ...call, argv }, name);
+  if (hasGlob(name)) return runMatching({ ...call, argv }, name);
+  const program = programOf(name);
+  if (hasHole(program) || program === '') {
+    if (name.includes(hole))
+      reportCall(call, argv[0]?.includes(downloaded) || argv[0]?.includes(decoded) ? 'G0602' : 'G0601', name);
+    return hole;
+  }
+  return runNamed({ ...call, argv }, program);
+}
+
+/** A program whose name is known. */
+export function runNamed(call: Call, program: string): string {
+  const { frame, argv } = call;
+  const path = normalizePath(argv[0] ?? '', frame.scope.cwd);
+  const real =
+    frame.scan.programs.get(path) ??
+    (argv[0]?.includes('/') === true ? undefined : frame.scan.programs.get(program)) ??
+    program;
+  const written = argv[0]?.includes('/') === true ? frame.scan.files.get(path) : undefined;
+  if (written !== undefined && real === program) return runFile(call, written);
+  const again = (next: readonly string[], changes: Partial<Call> = {}) =>
+    runCommand({ ...call, ...changes, argv: next });
+  const builtin = runBuiltin({ ...call }, real, again);
+  if (builtin !== undefined) return builtin;
+  if (isShell(real)) return runShell(call, real);
+  const wrapper = wrappers.get(real);
+  if (wrapper !== undefined) return runWrapped(call, wrapper, again);
+  if (interpreters.has(real.replace(/[\d.]+$/, ''))) runInterpreter(call, real.replace(/[\d.]+$/, ''));
+  (judges.get(real) ?? judges.get(real.replace(/\..*$/, '')))?.(call, again);
+  return outputOf(call, real);
+}
+
+/** Code in a file that the source itself wrote or downloaded. */
+export function runFile(call: Call, content: string): string {
+  const { frame } = call;
+  if (content.includes(downloaded)) {
+    reportCall(call, 'G0604', call.argv[0]);
+    return hole;
+  }
+  const text = plain(content);
+  if (text.includes(hole) && text.replaceAll(hole, '').trim() === '') {
+    reportCall(call, 'G0602', call.argv[0]);
+    return hole;
+  }
+  if (/^#!.*\b(?:python|perl|ruby|node|php)/.test(text)) {
+    const program = /\b(python|perl|ruby|node|php)/.exec(text)?.[1] ?? 'python';
+    runInterpreter({ ...call, argv: [program, '-c', text] }, program);
+    return hole;
+  }
+  if (/^#!/.test(text) && !/^#!.*sh\b/.test(text)) return hole;
+  return frame.scan.runText(text, {
+    ...frame,
+    at: positionOf(call),
+    scope: { ...frame.scope, positional: call.argv.slice(1) },
+  });
+}
+
+/** A name with wildcards: whichever program that we know of it could be. */
+function runMatching(call: Call, name: string): string {
+  const pattern = patternOf(name.startsWith('/') ? name : `/bin/${name.replace(/^.*\//, '')}`);
+  const known = [...judges.keys(), ...wrappers.keys(), ...interpreters, 'sh', 'bash', 'dash', 'eval'];
+  const candidates = known.filter((program) =>
+    ['/bin', '/sbin', '/usr/bin', '/usr/sbin'].some((directory) => pattern.test(`${directory}/${program}`)),
+  );
+  for (const program of candidates.slice(0, 40)) runNamed({ ...call, argv: [program, ...call.argv.slice(1)] }, program);
+  reportCall(call, 'G0601', withoutGlobs(name));
+  return hole;
+}
+
+function callFunction(call: Call, name: string): string {
+  const { frame, argv } = call;
+  const definition = frame.scope.functions.get(name);
+  if (definition === undefined || frame.calls.includes(name)) return hole;
+  frame.scan.uncalled.delete(definition);
+  const { positional } = frame.scope;
+  frame.scope.positional = argv.slice(1);
+  try {
+    return frame.scan.run(definition.body, {
+      ...frame,
+      source: definition.source,
+      depth: frame.depth + 1,
+      calls: [...frame.calls, name],
+      at: frame.at,
+    });
+  } finally {
+    frame.scope.positional = positional;
+  }
+}
+
+function judgeEnvironment(call: Call): void {
+  for (const [name, value] of call.environment ?? []) {
+    if (
+      /^LD_(?:PRELOAD|AUDIT|LIBRARY_PATH)$/.test(name) &&
+      /^(?:\S*[\s:])?\/?(?:tmp|var\/tmp|dev\/shm)\//.test(plain(value))
+    ) {
+      reportCall(call, 'G0504', `${name}=${value}`);
+    }
+  }
+}
+
+function positionOf(call: Call) {
+  const { frame, offset } = call;
+  if (frame.at !== undefined) return frame.at;
+  const before = frame.source.text.slice(0, offset);
+  return { offset, line: before.split('\n').length, column: offset - before.lastIndexOf('\n') };
+}

@@ -1,0 +1,340 @@
+/**
+ * The interpreter: walks the tree of a source in the order in which a shell would run it, keeps track of variables,
+ * functions, files and pipes as far as they are known, and has every command judged with what it would be given.
+ * Nothing is run. Each function returns what would be printed.
+ */
+import { runCommand } from './command.ts';
+import type { Syntax } from './grammar.ts';
+import { hole, plain, split, taints } from './marks.ts';
+import { redirected } from './redirect.ts';
+import { assign, type Frame, forkScope, limits, report, type Scan, type Source, step } from './scan.ts';
+import { expandFields, expandText } from './word.ts';
+
+/** Runs one node, whatever it is. */
+export function runNode(node: Syntax, frame: Frame): string {
+  if (!step(frame.scan)) return hole;
+  switch (node.type) {
+    case 'comment':
+    case 'heredoc_body':
+      return '';
+    case 'command':
+      return runSimple(node, frame);
+    case 'redirected_statement':
+      return runRedirected(node, frame);
+    case 'pipeline':
+      return runPipeline(node.children, frame);
+    case 'list':
+      return runList(node, frame);
+    case 'subshell':
+    case 'command_substitution':
+    case 'process_substitution':
+      return runChildren(node, { ...frame, scope: forkScope(frame.scope) });
+    case 'variable_assignment':
+      assignVariable(node, frame);
+      return '';
+    case 'declaration_command':
+      return declare(node, frame);
+    case 'unset_command':
+      return unsetVariables(node, frame);
+    case 'function_definition':
+      return defineFunction(node, frame);
+    case 'for_statement':
+      return runFor(node, frame);
+    case 'while_statement':
+    case 'c_style_for_statement':
+      return runLoop(node, frame);
+    case 'if_statement':
+    case 'case_statement':
+      return inBranch(frame, () => runChildren(node, frame));
+    case 'test_command':
+    case 'arithmetic_expansion':
+    case 'string':
+    case 'word':
+    case 'concatenation':
+    case 'simple_expansion':
+    case 'expansion':
+      expandText(frame, node.start, node.end);
+      return '';
+    default:
+      return runChildren(node, frame);
+  }
+}
+
+/** Runs code in a string: parses it and walks its tree in the frame's own scope. */
+export function runText(text: string, frame: Frame): string {
+  const { scan } = frame;
+  if (frame.depth >= limits.depth || text.length > limits.sourceLength || !step(scan)) {
+    report(frame, 'G0605', { excerpt: text.slice(0, 200) });
+    return hole;
+  }
+  const parsed = scan.grammar.parse(text);
+  if (parsed === undefined) {
+    report(frame, 'G0605', { excerpt: text.slice(0, 200) });
+    return hole;
+  }
+  const source: Source = { text, substitutions: substitutionsOf(parsed.root) };
+  const inner: Frame = { ...frame, source, depth: frame.depth + 1 };
+  if (parsed.errorAt !== undefined) {
+    const verdict = text.includes(hole) ? 'unknown' : 'dangerous';
+    report(inner, 'G0505', {
+      offset: parsed.errorAt,
+      excerpt: text.slice(parsed.errorAt, parsed.errorAt + 120),
+      verdict,
+    });
+  }
+  return runNode(parsed.root, inner);
+}
+
+function substitutionsOf(root: Syntax): Map<number, Syntax> {
+  const found = new Map<number, Syntax>();
+  const open = [root];
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    if (/^(?:command|process)_substitution$|^expansion$|^arithmetic_expansion$/.test(node.type))
+      found.set(node.start, node);
+    open.push(...node.children);
+  }
+  return found;
+}
+
+/** One after the other; what they print, joined. */
+function runChildren(node: Syntax, frame: Frame): string {
+  let output = '';
+  const { children } = node;
+  children.forEach((child, index) => {
+    // `a & b`: the tree has the ampersand as a child of its own.
+    if (child.type === 'case_item') output += inBranch(frame, () => runItem(child, frame));
+    else if (child.field !== 'variable' && !isPunctuation(child)) output += runNode(child, frame);
+    void index;
+  });
+  return output.length > limits.valueLength ? output.slice(0, limits.valueLength) + hole : output;
+}
+
+/** The patterns of a case item are no commands, but may hold some. */
+function runItem(node: Syntax, frame: Frame): string {
+  let output = '';
+  for (const child of node.children) {
+    if (child.field === 'value') expandText(frame, child.start, child.end);
+    else if (!isPunctuation(child)) output += runNode(child, frame);
+  }
+  return output;
+}
+
+function isPunctuation({ type }: Syntax): boolean {
+  return (
+    /^[^a-z]*$/.test(type) ||
+    /^(?:if|then|fi|else|elif|do|done|while|until|for|in|case|esac|select|function|heredoc_start|heredoc_end|time)$/.test(
+      type,
+    )
+  );
+}
+
+function inBranch(frame: Frame, work: () => string): string {
+  frame.scope.branches += 1;
+  try {
+    return work();
+  } finally {
+    frame.scope.branches -= 1;
+  }
+}
+
+function runList(node: Syntax, frame: Frame): string {
+  const [left, , right] = node.children;
+  const first = left === undefined ? '' : runNode(left, frame);
+  return right === undefined
+    ? first
+    : first + inBranchIf(node.children[1]?.type === '||', frame, () => runNode(right, frame));
+}
+
+function inBranchIf(condition: boolean, frame: Frame, work: () => string): string {
+  return condition ? inBranch(frame, work) : work();
+}
+
+function runPipeline(children: readonly Syntax[], frame: Frame): string {
+  let stdin = frame.stdin;
+  let output = '';
+  for (const child of children) {
+    if (isPunctuation(child)) continue;
+    output = runNode(child, { ...frame, stdin, scope: forkScope(frame.scope) });
+    stdin = output;
+  }
+  return output;
+}
+
+function runRedirected(node: Syntax, frame: Frame): string {
+  return redirected(node, frame, {
+    run: (body, inner) => (body === undefined ? '' : runNode(body, inner)),
+    pipe: (nodes, inner) => runPipeline(nodes, inner),
+  });
+}
+
+function runSimple(node: Syntax, frame: Frame): string {
+  const redirects = node.children.filter(({ type }) => type.endsWith('_redirect'));
+  if (redirects.length > 0) {
+    const body = { ...node, children: node.children.filter((child) => !redirects.includes(child)) };
+    const whole = { ...node, type: 'redirected_statement', children: [{ ...body, field: 'body' }, ...redirects] };
+    return runRedirected(whole, frame);
+  }
+  const words = node.children.filter(
+    ({ type, field }) => type !== 'variable_assignment' && (field === 'name' || field === 'argument'),
+  );
+  const assignments = node.children.filter(({ type }) => type === 'variable_assignment');
+  const scope = words.length === 0 ? frame.scope : forkScope(frame.scope);
+  for (const one of assignments) assignVariable(one, { ...frame, scope });
+  if (words.length === 0) return '';
+  const environment = new Map(assignments.map((one) => assignmentOf(one, { ...frame, scope })));
+  const expanded = words.map(({ start, end }) => expandFields(frame, start, end));
+  const excerpt = frame.source.text.slice(node.start, node.end);
+  let output: string | undefined;
+  for (const argv of combinations(expanded)) {
+    const printed = runCommand({ argv, frame, offset: node.start, excerpt, environment });
+    output = output === undefined || output === printed ? printed : hole + taints(output + printed);
+  }
+  return output ?? '';
+}
+
+/** The argument lists that the alternatives of the words make: all of them while they are few. */
+function combinations(words: readonly string[][][]): string[][] {
+  const product = words.reduce((count, { length }) => Math.min(count * Math.max(length, 1), 1000), 1);
+  if (product > limits.alternatives) {
+    const most = Math.max(...words.map(({ length }) => length));
+    return Array.from({ length: most }, (_, i) =>
+      words.flatMap((alternatives) => alternatives[i % Math.max(alternatives.length, 1)] ?? []),
+    );
+  }
+  return words.reduce<string[][]>(
+    (lists, alternatives) => lists.flatMap((list) => alternatives.map((fields) => [...list, ...fields])),
+    [[]],
+  );
+}
+
+function assignmentOf(node: Syntax, frame: Frame): [string, string] {
+  const name = frame.source.text.slice(node.start, node.end).split(/[+=[]/)[0] ?? '';
+  return [name, frame.scope.variables.get(name)?.values[0] ?? hole];
+}
+
+function assignVariable(node: Syntax, frame: Frame): void {
+  const name = node.children.find(({ field }) => field === 'name');
+  const value = node.children.find(({ field }) => field === 'value');
+  if (name === undefined) return;
+  const { text } = frame.source;
+  const isAppend = node.children.some(({ type }) => type === '+=');
+  const target = text.slice(name.start, name.end).split('[')[0] ?? '';
+  if (value?.type === 'array') {
+    const items = value.children
+      .filter(({ type }) => !isPunctuation({ type } as Syntax))
+      .flatMap(({ start, end }) => expandFields(frame, start, end)[0] ?? []);
+    const old = isAppend ? (frame.scope.variables.get(target)?.values[0] ?? '') : '';
+    assign(frame.scope, target, [(old === '' ? items : [old, ...items]).join(split)], true);
+    return;
+  }
+  const values = value === undefined ? [''] : expandText(frame, value.start, value.end);
+  if (name.type === 'subscript') {
+    const old = frame.scope.variables.get(target)?.values[0];
+    assign(
+      frame.scope,
+      target,
+      values.map((one) => (old === undefined ? one : old + split + one)),
+      true,
+    );
+    return;
+  }
+  const before = isAppend ? (frame.scope.variables.get(target)?.values ?? ['']) : [''];
+  assign(
+    frame.scope,
+    target,
+    before.flatMap((prefix) => values.map((one) => prefix + one)),
+  );
+}
+
+function declare(node: Syntax, frame: Frame): string {
+  for (const child of node.children) {
+    if (child.type === 'variable_assignment') assignVariable(child, frame);
+    else if (child.type !== 'variable_name' && child.children.length > 0) {
+      for (const text of expandText(frame, child.start, child.end)) assignText(frame, text);
+    }
+  }
+  return '';
+}
+
+function assignText(frame: Frame, text: string): void {
+  const [, name, value] = /^(\w+)=([\s\S]*)$/.exec(plain(text)) ?? [];
+  if (name !== undefined && value !== undefined) assign(frame.scope, name, [value]);
+}
+
+function unsetVariables(node: Syntax, frame: Frame): string {
+  if (frame.scope.branches > 0) return '';
+  for (const { start, end } of node.children) frame.scope.variables.delete(frame.source.text.slice(start, end));
+  return '';
+}
+
+function defineFunction(node: Syntax, frame: Frame): string {
+  const nameNode = node.children.find(({ field }) => field === 'name');
+  const body = node.children.find(({ field }) => field === 'body');
+  if (nameNode === undefined || body === undefined) return '';
+  const { text } = frame.source;
+  const name = text.slice(nameNode.start, nameNode.end);
+  const definition = { name, body, source: frame.source };
+  if (startsItselfWithoutEnd(text.slice(body.start, body.end), name)) {
+    report(frame, 'G0302', { offset: node.start, excerpt: text.slice(node.start, node.end) });
+    return '';
+  }
+  frame.scope.functions.set(name, definition);
+  frame.scan.uncalled.set(definition, frame);
+  return '';
+}
+
+/** A function that starts itself more than once, or in the background or a pipe. */
+function startsItselfWithoutEnd(body: string, name: string): boolean {
+  const call = `(?<![\\w./$-])${name.replace(/[^\w]/g, '\\$&')}(?![\\w.=-])`;
+  return new RegExp(`${call}\\s*\\|&?\\s*${call}|${call}\\s*&(?!&)[\\s\\S]*${call}|^\\{\\s*${call}\\s*&(?!&)`).test(
+    body,
+  );
+}
+
+function runFor(node: Syntax, frame: Frame): string {
+  const { text } = frame.source;
+  const variable = node.children.find(({ field }) => field === 'variable');
+  const body = node.children.find(({ field }) => field === 'body');
+  const words = node.children.filter(({ field }) => field === 'value');
+  if (variable === undefined || body === undefined) return runChildren(node, frame);
+  const name = text.slice(variable.start, variable.end);
+  const lists =
+    words.length === 0
+      ? [(frame.scope.positional ?? [hole]).slice()]
+      : combinations(words.map(({ start, end }) => expandFields(frame, start, end)));
+  let output = '';
+  for (const items of lists) {
+    if (items.length <= limits.loopRounds) {
+      for (const item of items) {
+        frame.scope.variables.set(name, { values: [item], isList: false });
+        output += runNode(body, frame);
+      }
+    } else {
+      frame.scope.variables.set(name, { values: items.slice(0, limits.loopRounds), isList: false });
+      output += inBranch(frame, () => runNode(body, frame));
+    }
+  }
+  return output;
+}
+
+function runLoop(node: Syntax, frame: Frame): string {
+  return inBranch(frame, () => {
+    const body = node.children.find(({ field }) => field === 'body');
+    const lines = plain(frame.stdin)
+      .split('\n')
+      .filter((line) => line !== '');
+    const rounds = /\bread\b/.test(frame.source.text.slice(node.start, body?.start ?? node.end))
+      ? lines.slice(0, limits.loopRounds)
+      : [frame.stdin];
+    return (rounds.length === 0 ? [hole] : rounds).map((stdin) => runChildren(node, { ...frame, stdin })).join('');
+  });
+}
+
+/** At the end of a source: the bodies of functions that nothing called, with arguments that nobody knows. */
+export function runUncalled(scan: Scan): void {
+  for (const [{ name, body, source }, frame] of [...scan.uncalled]) {
+    scan.uncalled.clear();
+    const scope = { ...forkScope(frame.scope), positional: undefined };
+    runNode(body, { ...frame, source, scope, stdin: hole, calls: [...frame.calls, name] });
+  }
+}

@@ -1,0 +1,351 @@
+/** Output: what programs print that only change text. Anything else prints what is known only when it runs. */
+import { type Call, readOptions } from './call.ts';
+import { decodeEscapes } from './escapes.ts';
+import { decoded, downloaded, hole, plain, taints, withoutGlobs } from './marks.ts';
+import { contentOf } from './redirect.ts';
+
+const downloaders = new Set([
+  'curl',
+  'wget',
+  'fetch',
+  'aria2c',
+  'lwp-request',
+  'GET',
+  'lynx',
+  'w3m',
+  'nc',
+  'ncat',
+  'netcat',
+  'socat',
+  'http',
+  'https',
+  'ftp',
+  'tftp',
+  'dig',
+  'telnet',
+  'scp',
+  'sftp',
+  'rclone',
+  'gsutil',
+]);
+const decoders = new Set([
+  'base64',
+  'base32',
+  'basenc',
+  'xxd',
+  'openssl',
+  'uudecode',
+  'gunzip',
+  'zcat',
+  'gzip',
+  'bunzip2',
+  'bzcat',
+  'bzip2',
+  'xz',
+  'unxz',
+  'xzcat',
+  'zstd',
+  'zstdcat',
+  'unzstd',
+  'lzma',
+  'hexdump',
+  'od',
+  'gpg',
+  'gpg2',
+  'age',
+  'uncompress',
+  'lz4',
+  'brotli',
+  '7z',
+  'unzip',
+  'ccrypt',
+  'mcrypt',
+]);
+const filters = new Set([
+  'cat',
+  'tee',
+  'sort',
+  'uniq',
+  'head',
+  'tail',
+  'grep',
+  'egrep',
+  'fgrep',
+  'zgrep',
+  'awk',
+  'gawk',
+  'mawk',
+  'nawk',
+  'perl',
+  'python',
+  'python3',
+  'jq',
+  'fold',
+  'fmt',
+  'pv',
+  'dd',
+  'strings',
+  'tac',
+  'paste',
+  'cut',
+  'sed',
+  'tr',
+  'rev',
+  'iconv',
+  'dos2unix',
+  'envsubst',
+  'tar',
+  'cpio',
+  'shuf',
+  'nl',
+  'column',
+  'expand',
+  'unexpand',
+  'xargs',
+  'buffer',
+  'mbuffer',
+  'sponge',
+  'stdbuf',
+]);
+
+/** What a program that doesn't do anything else prints. */
+export function outputOf(call: Call, program: string): string {
+  const { argv, frame } = call;
+  const args = argv.slice(1);
+  const { stdin } = frame;
+  switch (program) {
+    case 'echo':
+      return echo(args);
+    case 'printf':
+      return formatPrintf(args);
+    case 'cat':
+    case 'tac':
+    case 'nl':
+      return catenate(call, args);
+    case 'pwd':
+      return frame.scope.cwd ?? `/${hole}`;
+    case 'mktemp':
+      return `/tmp/tmp.${hole}\n`;
+    case 'which':
+      return args.map((arg) => `${plain(arg)}\n`).join('');
+    case 'basename':
+      return `${plain(args[0] ?? hole)
+        .replace(/\/+$/, '')
+        .replace(/^.*\//, '')}\n`;
+    case 'dirname':
+      return `${plain(args[0] ?? hole).replace(/\/[^/]*$/, '') || '/'}\n`;
+    case 'realpath':
+    case 'readlink':
+      return `${plain(args.find((arg) => !arg.startsWith('-')) ?? hole)}\n`;
+    case 'find':
+      return `${plain(args[0] ?? hole).replace(/\/+$/, '')}/${hole}\n`;
+    case 'rev':
+      return `${map(input(call, args), (text) =>
+        text
+          .split('\n')
+          .map((line) => [...line].reverse().join(''))
+          .join('\n'),
+      )}`;
+    case 'tr':
+      return map(stdin, (text) => translate(text, args));
+    case 'sed':
+      return substitute(args, input(call, readOptions(args, ['-e']).operands.slice(1)));
+    case 'cut':
+      return map(stdin, (text) => cut(text, args));
+    case 'base64':
+    case 'base32':
+    case 'basenc':
+    case 'openssl':
+    case 'xxd':
+      return decode(
+        program,
+        args,
+        input(
+          call,
+          readOptions(args, ['-w', '-in', '-k', '-s', '-l', '-c']).operands.filter(
+            (one) => !/^(?:enc|base64)$/.test(one),
+          ),
+        ),
+      );
+    case 'seq':
+      return args.length === 1 && /^\d{1,2}$/.test(args[0] ?? '')
+        ? Array.from({ length: Number(args[0]) }, (_, i) => `${i + 1}\n`).join('')
+        : hole;
+    case 'head':
+    case 'tail':
+    case 'sort':
+    case 'uniq':
+    case 'grep':
+    case 'egrep':
+      return filtered(call, args);
+    default:
+      if (downloaders.has(program)) return hole + downloaded;
+      if (decoders.has(program)) return hole + decoded + taints(stdin);
+      return filters.has(program) ? hole + taints(stdin) : hole;
+  }
+}
+
+function echo(args: readonly string[]): string {
+  let at = 0;
+  let escapes = false;
+  let newline = '\n';
+  for (; at < args.length && /^-[neE]+$/.test(args[at] ?? ''); at += 1) {
+    if (args[at]?.includes('e') === true) escapes = true;
+    if (args[at]?.includes('n') === true) newline = '';
+  }
+  const text = withoutGlobs(args.slice(at).join(' ')).replaceAll('\ue007', '').replaceAll('\ue005', '');
+  return (escapes || /\\(?:x[0-9a-f]|0\d|\d\d)/i.test(text) ? decodeEscapes(text) : text) + newline;
+}
+
+/** `printf`: the format is used again while there are arguments. */
+export function formatPrintf(args: readonly string[]): string {
+  const operands = plain(args[0] ?? '') === '--' ? args.slice(1) : args;
+  const format = decodeEscapes(withoutGlobs(plain(operands[0] ?? '')));
+  const values = operands.slice(1).map((value) => withoutGlobs(plain(value)));
+  let output = '';
+  let next = 0;
+  do {
+    const start = next;
+    output += format.replace(/%(%|[-+ #0]*\d*(?:\.\d+)?([a-zA-Z]))/g, (_, whole: string, kind: string | undefined) => {
+      if (whole === '%') return '%';
+      const value = values[next] ?? '';
+      next += 1;
+      return printOne(kind ?? 's', value);
+    });
+    if (next === start) break;
+  } while (next < values.length && output.length < 10_000);
+  return (
+    output +
+    (operands.some((one) => one.includes(decoded)) ? decoded : '') +
+    (operands.some((one) => one.includes(downloaded)) ? downloaded : '')
+  );
+}
+
+function printOne(kind: string, value: string): string {
+  if (value.includes(hole)) return value;
+  if (kind === 'b') return decodeEscapes(value);
+  if (kind === 'c') return value.slice(0, 1);
+  const number = /^['"]./.test(value) ? (value.codePointAt(1) ?? 0) : Number(value);
+  if (kind === 'd' || kind === 'i') return Number.isFinite(number) ? `${number}` : '0';
+  if (kind === 'o') return number.toString(8);
+  if (kind === 'x' || kind === 'X') return number.toString(16);
+  return value;
+}
+
+function catenate(call: Call, args: readonly string[]): string {
+  return input(
+    call,
+    args.filter((arg) => !/^-./.test(arg)),
+  );
+}
+
+/** The content of the files named, or the standard input when there are none. */
+function input(call: Call, files: readonly string[]): string {
+  if (files.length === 0) return call.frame.stdin === '' ? '' : call.frame.stdin;
+  return files.map((file) => (plain(file) === '-' ? call.frame.stdin : contentOf(call.frame, file))).join('');
+}
+
+/** Changes text that is wholly known; its origin stays with it. */
+function map(text: string, change: (text: string) => string): string {
+  return text.includes(hole) ? hole + taints(text) : change(plain(text)) + taints(text);
+}
+
+function translate(text: string, args: readonly string[]): string {
+  const operands = args
+    .filter((arg) => !/^-[a-zA-Z]+$/.test(plain(arg)))
+    .map((arg) => ranges(decodeEscapes(withoutGlobs(plain(arg)))));
+  const isDelete = args.some((arg) => /^-[a-zA-Z]*d/.test(plain(arg)));
+  const from = [...(operands[0] ?? '')];
+  if (isDelete) return [...text].filter((char) => !from.includes(char)).join('');
+  const to = [...(operands[1] ?? '')];
+  return [...text]
+    .map((char) => (from.includes(char) ? (to[Math.min(from.lastIndexOf(char), to.length - 1)] ?? char) : char))
+    .join('');
+}
+
+function ranges(text: string): string {
+  const classes: Readonly<Record<string, string>> = {
+    '[:upper:]': 'A-Z',
+    '[:lower:]': 'a-z',
+    '[:digit:]': '0-9',
+    '[:space:]': ' \t\n',
+    '[:alpha:]': 'A-Za-z',
+  };
+  return text
+    .replace(/\[:\w+:\]/g, (name) => classes[name] ?? name)
+    .replace(/([\s\S])-([\s\S])/g, (whole, a: string, b: string) => {
+      const [from, to] = [a.charCodeAt(0), b.charCodeAt(0)];
+      return to < from || to - from > 255
+        ? whole
+        : String.fromCharCode(...Array.from({ length: to - from + 1 }, (_, i) => from + i));
+    });
+}
+
+/** `s/x/y/` with a plain pattern; any other program of `sed` gives what nobody knows. */
+function substitute(args: readonly string[], text: string): string {
+  const { values, operands } = readOptions(args, ['-e']);
+  const program = plain(values.get('-e') ?? operands[0] ?? '');
+  return map(text, (known) => {
+    const [, , what, by, flags] = /^s([/|#,@_!])((?:(?!\1)[\s\S])*)\1((?:(?!\1)[\s\S])*)\1(g?)$/.exec(program) ?? [];
+    if (what === undefined || by === undefined || /[*\\^$[\].+()&]/.test(what + by))
+      return what === undefined || by === undefined ? hole : simpleClass(known, what, by);
+    return flags === 'g'
+      ? known.replaceAll(what, by)
+      : known
+          .split('\n')
+          .map((line) => line.replace(what, () => by))
+          .join('\n');
+  });
+}
+
+function simpleClass(text: string, what: string, by: string): string {
+  return /^(?:\.|\[[^\]\\]+\]|\^|\$)$/.test(what) && !/[\\&]/.test(by)
+    ? text.replaceAll(new RegExp(what, 'gm'), by)
+    : hole;
+}
+
+function cut(text: string, args: readonly string[]): string {
+  const { values } = readOptions(args, ['-d', '-f', '-c', '-b', '--delimiter', '--fields']);
+  const range = /^(\d+)?(-)?(\d+)?$/.exec(plain(values.get('-f') ?? values.get('-c') ?? values.get('-b') ?? ''));
+  if (range === null) return hole;
+  const from = Number(range[1] ?? '1') - 1;
+  const to = range[2] === undefined ? from + 1 : range[3] === undefined ? Number.POSITIVE_INFINITY : Number(range[3]);
+  const isFields = values.has('-f');
+  const delimiter = plain(values.get('-d') ?? '\t');
+  return text
+    .split('\n')
+    .map((line) => (isFields ? line.split(delimiter).slice(from, to).join(delimiter) : line.slice(from, to)))
+    .join('\n');
+}
+
+function decode(program: string, args: readonly string[], text: string): string {
+  const isDecoding = args.some(
+    (arg) => /^(?:-[a-zA-Z]*[dDr]|--decode|-(?:d|r|revert))$/.test(plain(arg)) || /^-r/.test(plain(arg)),
+  );
+  if (!isDecoding) return hole + taints(text);
+  if (text.includes(hole)) return hole + decoded + taints(text);
+  const source = plain(text).replace(/\s+/g, '');
+  if (program === 'xxd') {
+    const hex = plain(text)
+      .replace(/^[0-9a-f]+:\s*((?:[0-9a-f]{2,4}\s)+).*$/gim, '$1')
+      .replace(/\s+|\\x|0x/g, '');
+    return Buffer.from(hex, 'hex').toString('utf8') + decoded;
+  }
+  if (program === 'base32') return base32(source) + decoded;
+  return Buffer.from(source, 'base64').toString('utf8') + decoded;
+}
+
+function base32(text: string): string {
+  const bits = [...text.replace(/=+$/, '')]
+    .map((char) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(char).toString(2).padStart(5, '0'))
+    .join('');
+  return (bits.match(/[01]{8}/g) ?? []).map((byte) => String.fromCharCode(Number.parseInt(byte, 2))).join('');
+}
+
+/** Lines are taken out or sorted: of one that is known, it stays. */
+function filtered(call: Call, args: readonly string[]): string {
+  const { stdin } = call.frame;
+  const lines = plain(stdin).trim().split('\n');
+  const isPath = lines.length === 1 && /^\/[^\n]+$/.test(lines[0] ?? '');
+  return isPath && args.length > 0 ? stdin : hole + taints(stdin);
+}

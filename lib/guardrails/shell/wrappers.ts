@@ -1,0 +1,310 @@
+/** Wrappers: programs whose arguments are another command. One row says how to find it. */
+import { type Call, programOf, readOptions, reportCall } from './call.ts';
+import { decoded, downloaded, hole, plain, quoted } from './marks.ts';
+import { runCode } from './shells.ts';
+import { jobPattern, runJob } from './write.ts';
+
+type Again = (argv: readonly string[], changes?: Partial<Call>) => string;
+
+export type Wrapper = {
+  /** Options that take a value. */
+  readonly values: readonly string[];
+  /** Operands before the command. */
+  readonly skip: number;
+  /** Options whose value is code for a shell. */
+  readonly code: readonly string[];
+  /** All operands together are code for a shell. */
+  readonly isJoined: boolean;
+};
+
+function wrapper(values = '', options: Partial<Wrapper> = {}): Wrapper {
+  const list = values === '' ? [] : values.split(' ').map((one) => (one.length === 1 ? `-${one}` : `--${one}`));
+  return {
+    values: [...list, ...(options.code ?? [])],
+    skip: options.skip ?? 0,
+    code: options.code ?? [],
+    isJoined: options.isJoined ?? false,
+  };
+}
+
+const plainWrapper = wrapper();
+
+export const wrappers: ReadonlyMap<string, Wrapper> = new Map([
+  ['sudo', wrapper('u g h p C r t T U D R user group host prompt chroot role type chdir close-from')],
+  ['doas', wrapper('u C')],
+  ['pkexec', wrapper('user')],
+  ['gosu', wrapper('', { skip: 1 })],
+  ['su-exec', wrapper('', { skip: 1 })],
+  ['setuser', wrapper('', { skip: 1 })],
+  ['env', wrapper('u C S unset chdir split-string')],
+  ['timeout', wrapper('k s kill-after signal', { skip: 1 })],
+  ['gtimeout', wrapper('k s', { skip: 1 })],
+  ['nice', wrapper('n adjustment')],
+  ['ionice', wrapper('c n p P u class classdata')],
+  ['chrt', wrapper('T P D', { skip: 1 })],
+  ['taskset', wrapper('', { skip: 1 })],
+  ['stdbuf', wrapper('i o e input output error')],
+  ['strace', wrapper('e o p s u P E a I O S X b')],
+  ['ltrace', wrapper('e o p s u n a l x')],
+  ['valgrind', plainWrapper],
+  ['numactl', wrapper('N C m i p')],
+  ['chroot', wrapper('', { skip: 1 })],
+  ['fakechroot', plainWrapper],
+  ['arch-chroot', wrapper('u', { skip: 1 })],
+  ['schroot', wrapper('c d u chroot directory user')],
+  ['nsenter', wrapper('t S G target setuid setgid')],
+  ['unshare', wrapper('S G R w setuid setgid root wd')],
+  ['setpriv', wrapper('reuid regid groups securebits')],
+  ['capsh', wrapper('', { code: ['-c'] })],
+  ['su', wrapper('g G s w group shell', { code: ['-c', '--command', '--session-command'], skip: 99 })],
+  ['runuser', wrapper('u g G s w user group shell', { code: ['-c', '--command', '--session-command'] })],
+  ['flock', wrapper('w E timeout wait', { skip: 1, code: ['-c', '--command'] })],
+  ['lockf', wrapper('t', { skip: 1 })],
+  [
+    'systemd-run',
+    wrapper(
+      'p M E u t H property machine setenv unit description slice on-active on-boot on-calendar on-startup on-unit-active uid gid nice working-directory service-type timer-property',
+    ),
+  ],
+  ['systemd-inhibit', wrapper('what who why mode')],
+  ['systemd-cat', wrapper('t p')],
+  ['systemd-nspawn', wrapper('D M')],
+  ['start-stop-daemon', wrapper('p n u c g d k r N s pidfile name user chuid group chdir signal retry nicelevel')],
+  ['script', wrapper('o O I B T E', { code: ['-c', '--command'], skip: 99 })],
+  ['watch', wrapper('n interval', { isJoined: true })],
+  ['parallel', wrapper('j I a S jobs joblog arg-file results', { isJoined: true })],
+  ['entr', plainWrapper],
+  ['ssh', wrapper('b c D e F i J L l m O o p Q R S W w E I B', { skip: 1, isJoined: true })],
+  ['sshpass', wrapper('p f d e P')],
+  ['sg', wrapper('', { code: ['-c'], skip: 99 })],
+  ['expect', wrapper('f', { skip: 99 })],
+  ['xterm', wrapper('T title geometry')],
+  ['dbus-run-session', plainWrapper],
+  ['xvfb-run', wrapper('n s')],
+  ['perf', wrapper('o e', { skip: 1 })],
+  ['cgexec', wrapper('g')],
+  ['ip-netns-exec', wrapper('', { skip: 1 })],
+  ['rlwrap', plainWrapper],
+  ['logsave', wrapper('', { skip: 1 })],
+  ['bwrap', plainWrapper],
+  ['firejail', plainWrapper],
+  ['proxychains4', wrapper('f')],
+  ['setarch', wrapper('', { skip: 1 })],
+  ['chpst', wrapper('u U b e n l L')],
+  ['softlimit', wrapper('m d s l a f c')],
+  ['s6-setuidgid', wrapper('', { skip: 1 })],
+  ['daemonize', wrapper('a c e o p l u E')],
+  ['daemon', wrapper('n u')],
+  ['gdb', wrapper('ex x p', { skip: 0 })],
+  ['tmux', plainWrapper],
+  ['screen', wrapper('S c t')],
+  ['xargs', wrapper('I n P L d s E a max-args max-procs delimiter max-lines replace arg-file')],
+  ['at', wrapper('f q', { skip: 99 })],
+  ['batch', wrapper('', { skip: 99 })],
+  ['crontab', wrapper('u', { skip: 99 })],
+  ...[
+    'nohup',
+    'setsid',
+    'busybox',
+    'toybox',
+    'fakeroot',
+    'proot',
+    'unbuffer',
+    'caffeinate',
+    'linux32',
+    'linux64',
+    'eatmydata',
+    'torsocks',
+    'proxychains',
+    'catchsegv',
+    'choom',
+    'prlimit',
+    'cpulimit',
+    'ktrace',
+    'dtruss',
+    'retry',
+    'ts',
+    'pexec',
+    'coproc',
+    'ld.so',
+  ].map((name) => [name, plainWrapper] as const),
+  ...['ld-linux-x86-64.so.2', 'ld-linux-aarch64.so.1', 'ld-linux.so.2', 'ld-musl-x86_64.so.1'].map(
+    (name) => [name, wrapper('library-path preload')] as const,
+  ),
+]);
+
+/** Runs the command within the call. */
+export function runWrapped(call: Call, found: Wrapper, again: Again): string {
+  const program = programOf(call.argv[0] ?? '');
+  const { flags, values, operands } = readOptions(call.argv.slice(1), found.values, true);
+  for (const name of found.code) {
+    const all = readOptions(call.argv.slice(1), found.values);
+    const code = all.values.get(name);
+    if (code !== undefined) return runCode(call, code);
+  }
+  switch (program) {
+    case 'xargs':
+      return xargs(call, values, operands, again);
+    case 'at':
+    case 'batch':
+      return call.frame.stdin === '' ? '' : runCode(call, call.frame.stdin);
+    case 'crontab':
+      return crontab(call, flags, values, operands);
+    case 'env':
+      return environment(call, values, operands, again);
+    case 'sudo':
+    case 'doas':
+      return elevated(call, flags, operands, again);
+    case 'start-stop-daemon':
+      return startStop(call, values, again);
+    case 'gdb':
+      return gdb(call, values, operands, again);
+    case 'tmux':
+    case 'screen': {
+      const at = operands.findIndex((one) => /[\s;]|^(?:ba|da|z)?sh$/.test(plain(one)));
+      return at >= 0
+        ? runCode(call, operands.slice(at).join(' '))
+        : program === 'screen' && operands.length > 0
+          ? again(operands)
+          : hole;
+    }
+    case 'expect': {
+      const code = readOptions(call.argv.slice(1), ['-c', '-f']).values.get('-c');
+      const spawned = /(?:spawn|system|exec)\s+([^;\n]+)/.exec(plain(code ?? ''))?.[1];
+      return spawned === undefined ? hole : runCode(call, spawned);
+    }
+    case 'xterm': {
+      const at = call.argv.findIndex((one) => plain(one) === '-e');
+      return at >= 0 ? again(call.argv.slice(at + 1)) : '';
+    }
+    case 'tcpdump':
+    case 'su':
+      // Without a command: a shell on the standard input.
+      return call.frame.stdin === '' || call.frame.stdin === hole ? '' : runCode(call, call.frame.stdin);
+    case 'setarch':
+    case 'ssh':
+      if (operands.length <= 1)
+        return call.frame.stdin === ''
+          ? ''
+          : program === 'ssh' && call.frame.stdin !== hole
+            ? runCode(call, call.frame.stdin)
+            : hole;
+      break;
+    default:
+  }
+  const inner = dropAssignments(operands.slice(found.skip));
+  if (inner.length === 0) return hole;
+  if (found.isJoined) return runCode(call, quoteOnlyHoles(inner));
+  return again(inner);
+}
+
+function dropAssignments(args: readonly string[]): readonly string[] {
+  const at = args.findIndex((arg) => !/^\w+=/.test(plain(arg)));
+  return at === -1 ? [] : args.slice(at);
+}
+
+function quoteOnlyHoles(args: readonly string[]): string {
+  return args.map((arg) => arg.replaceAll(quoted, '')).join(' ');
+}
+
+function elevated(call: Call, flags: ReadonlySet<string>, operands: readonly string[], again: Again): string {
+  const inner = dropAssignments(operands);
+  if (inner.length > 0) return flags.has('-e') ? '' : again(inner);
+  const isShell = ['-s', '-i', '--shell', '--login'].some((flag) => flags.has(flag));
+  return isShell && call.frame.stdin !== '' ? runCode(call, call.frame.stdin) : '';
+}
+
+function environment(
+  call: Call,
+  values: ReadonlyMap<string, string>,
+  operands: readonly string[],
+  again: Again,
+): string {
+  const split = values.get('-S') ?? values.get('--split-string');
+  if (split !== undefined) return runCode(call, [split, ...operands].join(' '));
+  const inner = dropAssignments(operands);
+  const assigned = operands.slice(0, operands.length - inner.length).map((one): [string, string] => {
+    const [name = '', ...rest] = plain(one).split('=');
+    return [name, rest.join('=')];
+  });
+  return inner.length === 0 ? hole : again(inner, { environment: new Map(assigned) });
+}
+
+function startStop(call: Call, values: ReadonlyMap<string, string>, again: Again): string {
+  const args = call.argv.slice(1).map(plain);
+  const at = args.findIndex((arg) => /^(?:-x|-a|--exec|--startas)$/.test(arg));
+  const exec =
+    args.find((arg) => /^--(?:exec|startas)=/.test(arg))?.split('=')[1] ?? (at >= 0 ? args[at + 1] : undefined);
+  const rest = args.includes('--') ? call.argv.slice(call.argv.findIndex((arg) => plain(arg) === '--') + 1) : [];
+  if (args.includes('--start') || args.includes('-S')) return exec === undefined ? '' : again([exec, ...rest]);
+  const target = exec ?? values.get('--name') ?? values.get('-n');
+  return target === undefined ? '' : again(['killall', programOf(target)]);
+}
+
+function gdb(call: Call, values: ReadonlyMap<string, string>, operands: readonly string[], again: Again): string {
+  const args = call.argv.slice(1).map(plain);
+  const commands = args.flatMap((arg, i) => (/^--?(?:ex|eval-command)$/.test(arg) ? [args[i + 1] ?? ''] : []));
+  for (const command of commands) {
+    const code = /^\s*(?:!|shell\s+|python\s+import os;?\s*os\.system\()(.*)$/.exec(command)?.[1];
+    if (code !== undefined) runCode(call, code.replace(/^["']|["']\)?$/g, ''));
+  }
+  const at = args.indexOf('--args');
+  void values;
+  void operands;
+  return at >= 0 ? again(call.argv.slice(at + 2)) : hole;
+}
+
+/** The arguments come from the standard input, or from a file. */
+function xargs(call: Call, values: ReadonlyMap<string, string>, operands: readonly string[], again: Again): string {
+  const { stdin } = call.frame;
+  const marker = plain(
+    values.get('-I') ?? values.get('--replace') ?? (call.argv.some((arg) => plain(arg) === '-i') ? '{}' : ''),
+  );
+  const origin = (stdin.includes(downloaded) ? downloaded : '') + (stdin.includes(decoded) ? decoded : '');
+  const separator = plain(values.get('-d') ?? values.get('--delimiter') ?? '');
+  const text = plain(stdin);
+  const items =
+    text.trim() === ''
+      ? []
+      : (marker !== ''
+          ? text.trim().split('\n')
+          : separator.length === 1
+            ? text.trim().split(separator)
+            : text.trim().split(/[\s\0]+/)
+        ).slice(0, 32);
+  const known = items.map((item) => item.replace(/^(["'])(.*)\1$/, '$2') + origin);
+  const command = operands.length === 0 ? ['echo'] : operands;
+  const inner = { frame: { ...call.frame, stdin: '' } };
+  if (marker !== '') {
+    const rounds = known.length === 0 ? [hole] : known;
+    return rounds
+      .map((item) =>
+        again(
+          command.map((part) => part.replaceAll(marker, item)),
+          inner,
+        ),
+      )
+      .join('');
+  }
+  // `xargs sh -c` without more gives the items as the code.
+  return again([...command, ...(known.length === 0 ? [hole] : known)], inner);
+}
+
+function crontab(
+  call: Call,
+  flags: ReadonlySet<string>,
+  values: ReadonlyMap<string, string>,
+  operands: readonly string[],
+): string {
+  const user = plain(values.get('-u') ?? 'root');
+  if (flags.has('-r') && user === 'root') {
+    reportCall(call, 'G0408');
+    return '';
+  }
+  if (flags.has('-l')) return hole;
+  if (plain(operands[0] ?? '') !== '-' && operands.length > 0) return '';
+  for (const line of plain(call.frame.stdin).split('\n')) {
+    if (!/^\s*#/.test(line)) runJob(line, (code) => runCode(call, code), jobPattern);
+  }
+  return '';
+}
