@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { nodeKey } from '../../lib/identity/nodes.ts';
 import type { Attribute, Item, Key, Store, Write } from '../../lib/store/port.ts';
 import { StoreError } from '../../lib/store/port.ts';
+import { driftKey, driftWrite, type EarlierRun, hasChanges, parseDrift } from './drift.ts';
 import { RequestRefused } from './refusals.ts';
 import type { Run } from './run-report.ts';
 
@@ -31,6 +32,7 @@ export function createRunStore(store: Store): RunStore {
       for (let attempt = 0; attempt < attempts; attempt++) {
         const index = await readIndex(store, uuid);
         const writes = writesFor(uuid, run, index);
+        if (writes.length > 0) writes.push(...(await driftWrites(store, uuid, run)));
         if (writes.length === 0 || (await apply(store, writes))) return;
       }
       throw new RequestRefused('UNAVAILABLE', 'The run could not be recorded; try again later.');
@@ -49,9 +51,9 @@ async function apply(store: Store, writes: readonly Write[]): Promise<boolean> {
 }
 
 /** None when the run is known already, or older than all that is kept. */
-function writesFor(uuid: string, run: Run, index: Index): readonly Write[] {
+function writesFor(uuid: string, run: Run, index: Index): Write[] {
   if (index.kept.some(({ runId }) => runId === run.runId)) return [];
-  const sk = `${new Date(run.startedAt).toISOString()}#${run.runId}`;
+  const sk = sortKeyOf(run);
   const newestFirst = [...index.kept, { runId: run.runId, sk }].sort((a, b) => (a.sk < b.sk ? 1 : -1));
   const kept = newestFirst.slice(0, runsKept);
   if (!kept.some((entry) => entry.sk === sk)) return [];
@@ -71,6 +73,34 @@ function writesFor(uuid: string, run: Run, index: Index): readonly Write[] {
     writes.push({ kind: 'update', key: nodeKey(uuid), set, when: { kind: 'present' } });
   }
   return writes;
+}
+
+function sortKeyOf({ startedAt, runId }: Run): string {
+  return `${new Date(startedAt).toISOString()}#${runId}`;
+}
+
+/** How many earlier runs are looked at for one that was no dry run and got as far as its resources. */
+const earlierRunsRead = 5;
+
+const storedEarlier = z.object({
+  dryRun: z.boolean(),
+  release: z.object({ number: z.int(), digest: z.string() }).optional(),
+  results: z.array(z.object({ resource: z.string(), result: z.string() })),
+  omitted: z.int(),
+});
+
+async function driftWrites(store: Store, uuid: string, run: Run): Promise<readonly Write[]> {
+  if (!hasChanges(run)) return [];
+  const known = parseDrift(await store.get(driftKey(uuid)));
+  const { items } = await store.query({
+    pk: runPartition(uuid),
+    to: sortKeyOf(run),
+    descending: true,
+    limit: earlierRunsRead,
+  });
+  const before = items.map((item) => storedEarlier.parse(item)).find((one) => !one.dryRun && one.results.length > 0);
+  const write = driftWrite(uuid, known, run, before as EarlierRun | undefined);
+  return write === undefined ? [] : [write];
 }
 
 async function readIndex(store: Store, uuid: string): Promise<Index> {
