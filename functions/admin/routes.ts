@@ -10,6 +10,8 @@ import type { Route } from './route.ts';
 import { apiTokenRoutes } from './routes/api-tokens.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { eventRoutes } from './routes/events.ts';
+import { driftRoutes } from './routes/drift.ts';
+import { factRoutes } from './routes/facts.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { releaseRoutes } from './routes/releases.ts';
 import { runRoutes } from './routes/runs.ts';
@@ -39,6 +41,8 @@ export function adminRoutes(deps: AdminDeps): readonly Route[] {
     ...statusRoutes({ ...deps, pin: toBase64url(deps.pin) }),
     ...nodeRoutes(deps),
     ...runRoutes(deps),
+    ...factRoutes(deps),
+    ...driftRoutes(deps),
     ...tokenRoutes(deps),
     ...releaseRoutes({ ...deps, trust: deps.descriptor }),
     ...auditRoutes(deps),

@@ -13,6 +13,7 @@ import {
   recoverNode,
   revokeNode,
 } from '../../../lib/identity/nodes.ts';
+import { wakeNode } from '../../../lib/identity/wake.ts';
 import type { Store } from '../../../lib/store/port.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
@@ -92,6 +93,14 @@ export function nodeRoutes(deps: NodeRouteDeps): Route[] {
     order('revoke', revokeNode),
     order('quarantine', quarantineNode),
     order('recover', recoverNode),
+    route({
+      method: 'POST',
+      path: '/v1/nodes/:uuid/wake',
+      permission: 'fleet.write',
+      schema: { params: nodeParams, body: z.strictObject({ run: z.boolean().default(true) }) },
+      handler: async ({ principal, params, body }) =>
+        nodeView(await wakeNode(deps, { uuid: params.uuid, actor: principal, run: body.run })),
+    }),
   ];
 }
 

@@ -49,8 +49,25 @@ export function runRoutes(deps: { readonly store: Store }): Route[] {
         return { items: page.items.map(runView), ...(page.next === undefined ? {} : { next: page.next }) };
       },
     }),
+    route({
+      method: 'GET',
+      path: '/v1/nodes/:uuid/runs/:run',
+      permission: 'fleet.read',
+      schema: { params: runParams },
+      handler: async ({ params }): Promise<RunView> => {
+        const { items } = await deps.store.query({ pk: runPartition(params.uuid), descending: true });
+        const found = items.find((item) => item['runId'] === params.run || item.sk.includes(`#${params.run}`));
+        if (found === undefined) throw new Problem('not-found', `node ${params.uuid} has no run ${params.run}`);
+        return runView(found);
+      },
+    }),
   ];
 }
+
+/** A run by its UUID, or by the beginning of it. */
+const runParams = nodeParams.extend({
+  run: z.string().regex(/^[0-9a-f-]{4,36}$/, 'not a UUID of a run, nor the beginning of one'),
+});
 
 function runView(item: Item): RunView {
   const { startedAt, error, ...rest } = stored.parse(item);
