@@ -9,6 +9,7 @@ import type { CrateResource } from './model.ts';
 import { crateNamePattern, idPattern, maxCrates, maxReferences, maxResources, parseReference } from './names.ts';
 import type { Place, Report } from './problem.ts';
 import { type ResourceType, type ResourceTypes, resourceKey, typesWithContent } from './resource-types.ts';
+import { isSecretText } from './secret-source.ts';
 import { withContent } from './source-content.ts';
 import { suggestionHint } from './suggest.ts';
 import { varTypeOf } from './vars.ts';
@@ -90,6 +91,10 @@ export async function parseCrateSource(input: CrateInput): Promise<CrateSource> 
       if (count > maxResources) break;
       const reading = { ...input, names: { vars: types, hasItem: item !== undefined } };
       const resource = await parseResource(node, reading, contents);
+      if (resource?.template !== undefined && item !== undefined && hasSecretText(item)) {
+        const hint = 'Give the secret to a var, and use that in the template.';
+        report('misplaced_secret', resource.place, 'a template shows secrets of vars, not of items of "foreach"', hint);
+      }
       if (resource === undefined) {
         isWhole = false;
         // The next item would bring the same complaint again.
@@ -99,6 +104,11 @@ export async function parseCrateSource(input: CrateInput): Promise<CrateSource> 
   }
   if (count > maxResources) report('too_large', root.place, `more than ${maxResources} resources, by "foreach"`);
   return { name, place: root.place, includes, vars, inputs, resources, contents, isWhole };
+}
+
+function hasSecretText(value: Json): boolean {
+  if (typeof value === 'string') return isSecretText(value);
+  return typeof value === 'object' && value !== null && Object.values(value).some((one) => hasSecretText(one as Json));
 }
 
 function checkTitle(stated: YamlEntry | undefined, name: string, report: Report): void {

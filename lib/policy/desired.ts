@@ -6,12 +6,13 @@ import { canonicalize, type Json } from '../crypto/jcs.ts';
 import { quoteHint, reportUnknownKey } from './fields.ts';
 import type { Report } from './problem.ts';
 import { type ResourceType, typesWithContent } from './resource-types.ts';
+import { checkNames, markDesired } from './secret-source.ts';
 import { quote, type YamlMap, type YamlNode, type YamlValue, yamlNodeAt, yamlValue } from './yaml.ts';
 
 export type Desired = {
   /** As written: what is signed, since only that is sure to parse again on a node. */
   readonly input: { readonly [name: string]: Json };
-  /** As the schema made it. */
+  /** As the schema made it, with samples in place of secrets. */
   readonly output: unknown;
 };
 
@@ -27,8 +28,10 @@ export function checkDesired(
     report('bad_value', odd.node.place, odd.message, odd.hint ?? quoteHint(odd.node));
     return undefined;
   }
-  const input = plain(value) as { readonly [name: string]: Json };
-  const parsed = type.schema.safeParse(input);
+  const marked = markDesired(type, plain(value) as { readonly [name: string]: Json }, source, report);
+  if (marked === undefined) return undefined;
+  const input = marked.signed;
+  const parsed = type.schema.safeParse(marked.samples[0]);
   if (!parsed.success) {
     for (const issue of parsed.error.issues) reportIssue(issue, type, source, report);
     return undefined;
@@ -40,7 +43,7 @@ export function checkDesired(
     report('bad_value', source.place, `"${type.name}" holds text that is not well-formed Unicode`);
     return undefined;
   }
-  return { input, output: parsed.data };
+  return checkNames(type, marked, source, report) ? { input, output: parsed.data } : undefined;
 }
 
 /** The plain value of a node, as canonical JSON can carry it. Returns `undefined` after reporting what is wrong. */
@@ -99,6 +102,10 @@ function findOdd(node: YamlNode): Odd | undefined {
   if (node.kind === 'map') {
     const odd = node.entries.find((entry) => entry.key === '__proto__');
     if (odd !== undefined) return { node: odd.value, message: 'a key that no resource can have: "__proto__"' };
+    // Markers are made of such keys when a crate is built, and so can't be forged by what is written.
+    const marker = node.entries.find((entry) => entry.key.startsWith('$'));
+    if (marker !== undefined)
+      return { node: marker.value, message: `a key that begins with "$": ${quote(marker.key)}` };
     return firstDefined(node.entries, (entry) => findOdd(entry.value));
   }
   if (node.value === null)

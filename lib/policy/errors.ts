@@ -42,6 +42,10 @@ export type PolicyErrorCode =
   /** A rollback whose content is not that of the release it claims to restore. */
   | 'not_a_rollback'
   | 'unknown_release'
+  /** A reference to a secret that does not exist. */
+  | 'unknown_secret'
+  /** The release needs secrets, and the provider can't be asked whether they exist. */
+  | 'secrets_unavailable'
   /** Another release was published at the same time. */
   | 'conflict';
 

@@ -5,6 +5,8 @@
 import { z } from 'zod';
 import { utf8 } from '../crypto/encoding.ts';
 import { canonicalize, type Json, parseCanonicalJson } from '../crypto/jcs.ts';
+import { secretsOf } from '../secrets/fields.ts';
+import { asMarker, referencesIn } from '../secrets/reference.ts';
 import { PolicyError } from './errors.ts';
 import { isGlob } from './glob.ts';
 import {
@@ -93,7 +95,8 @@ const sorted = (texts: readonly string[]) => texts.every((text, i) => i === 0 ||
 const varName = z.string().regex(varNamePattern);
 const varsSchema = z
   .record(varName, z.json())
-  .refine((vars) => Object.keys(vars).length >= 1 && Object.keys(vars).length <= maxVars);
+  .refine((vars) => Object.keys(vars).length >= 1 && Object.keys(vars).length <= maxVars)
+  .refine(hasWholeMarkers, 'a key that begins with "$" and is no marker');
 const inputsSchema = z
   .record(varName, z.enum(['text', 'number', 'flag', 'list', 'map']))
   .refine((inputs) => Object.keys(inputs).length >= 1 && Object.keys(inputs).length <= maxVars);
@@ -164,9 +167,17 @@ const resourceSchema = z
     ({ type, desired }) =>
       !typesWithContent.has(type) ||
       desired['content'] === undefined ||
-      contentSchema.safeParse(desired['content']).success,
-    'content is not a reference to a blob',
-  );
+      contentSchema.safeParse(desired['content']).success ||
+      isMarker(desired['content'] as Json),
+    'content is not a reference to a blob or secret',
+  )
+  .refine(({ type, desired }) => {
+    try {
+      return secretsOf(type, desired as { readonly [name: string]: Json }).size >= 0;
+    } catch {
+      return false;
+    }
+  }, 'a secret where none may be');
 const crateSchema = z.strictObject({
   v: z.literal(1),
   crate: crateName,
@@ -253,6 +264,22 @@ export function contentOf(resource: CrateResource): ContentReference | undefined
   if (resource.template !== undefined) return resource.template;
   const content = contentSchema.safeParse(resource.desired['content']);
   return content.success ? content.data : undefined;
+}
+
+function hasWholeMarkers(vars: { readonly [name: string]: unknown }): boolean {
+  try {
+    return referencesIn(vars as Json).size >= 0;
+  } catch {
+    return false;
+  }
+}
+
+function isMarker(value: Json): boolean {
+  try {
+    return asMarker(value) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function parseWith<T extends z.ZodType>(schema: T, bytes: Uint8Array, maxBytes: number, what: string): z.infer<T> {

@@ -21,6 +21,10 @@ export type ProblemCode =
   | 'bad_path'
   | 'unreadable_file'
   | 'too_large'
+  /** Text that looks like a secret reference and is none. */
+  | 'bad_secret'
+  /** A secret where others could see it: a name, a command line, an environment. */
+  | 'misplaced_secret'
   | 'unknown_var'
   /** A var without default that some node would lack. */
   | 'missing_var'

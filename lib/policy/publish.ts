@@ -3,12 +3,22 @@
  * in its turn, with its audit entry, or refuses it and records that.
  */
 import type { Actor, AuditLog } from '../audit/port.ts';
+import type { SecretsProvider } from '../secrets/provider.ts';
 import type { BlobDigest, BlobStore } from '../store/blobs.ts';
 import type { Store, Write } from '../store/port.ts';
 import { PolicyError } from './errors.ts';
 import { currentKey, currentRelease, getRelease, releaseKey } from './history.ts';
-import { contentOf, formatContent, type Manifest, type ManifestCrate, parseCrate, parseManifest } from './model.ts';
+import {
+  type Crate,
+  contentOf,
+  formatContent,
+  type Manifest,
+  type ManifestCrate,
+  parseCrate,
+  parseManifest,
+} from './model.ts';
 import { danglingReferences, type Ordered, sortResources } from './order.ts';
+import { assertSecretsExist } from './release-secrets.ts';
 import { resourceKey } from './resource-types.ts';
 import { type PolicyTrust, type Release, type ReleaseRef, verifyBlob, verifyRelease } from './verify.ts';
 import { quote } from './yaml.ts';
@@ -20,6 +30,8 @@ export type PublishDeps = {
   readonly now: () => number;
   /** The fleet's descriptor. */
   readonly trust: PolicyTrust;
+  /** Asked whether the secrets of a release exist; without it, none that needs a secret is published. */
+  readonly secrets?: Pick<SecretsProvider, 'existing'>;
 };
 
 export type PublishRequest = {
@@ -71,9 +83,10 @@ async function publish(deps: PublishDeps, request: PublishRequest): Promise<Publ
     throw new PolicyError('number_gap', `this is release ${number}, but the next one is ${expected}`, { hint });
   }
   if (rollbackTo !== undefined) await assertRestores(store, release.manifest, rollbackTo);
-  const resources: Ordered[] = [];
-  for (const crate of release.manifest.crates) resources.push(...(await readUploaded(blobs, crate)));
-  assertOrdered(resources);
+  const crates: Crate[] = [];
+  for (const listed of release.manifest.crates) crates.push(await readUploaded(blobs, listed));
+  assertOrdered(crates.flatMap(ordered));
+  await assertSecretsExist(deps.secrets, release.manifest, crates);
   const event = publishEvent(release, request);
   const outcome = await deps.audit.append(event, releaseWrites(release, held, publishedAt));
   if (!outcome.ok) {
@@ -96,7 +109,7 @@ async function assertRestores(store: Store, manifest: Manifest, to: number): Pro
 }
 
 /** Every blob is here, is what its digest says, and is listed exactly: a node must never find a hole in a release. */
-async function readUploaded(blobs: BlobStore, listed: ManifestCrate): Promise<readonly Ordered[]> {
+async function readUploaded(blobs: BlobStore, listed: ManifestCrate): Promise<Crate> {
   const bytes = await fetchBlob(blobs, listed.sha256, `crate "${listed.name}"`);
   const crate = parseCrate(bytes);
   if (crate.crate !== listed.name) {
@@ -117,11 +130,11 @@ async function readUploaded(blobs: BlobStore, listed: ManifestCrate): Promise<re
       throw new PolicyError('malformed', `crate "${listed.name}" gives a wrong size for content ${digest}`);
     }
   }
-  return crate.resources.map((resource) => ({
-    ...resource,
-    crate: listed.name,
-    key: resourceKey(resource.type, resource.id),
-  }));
+  return crate;
+}
+
+function ordered({ crate, resources }: Crate): readonly Ordered[] {
+  return resources.map((resource) => ({ ...resource, crate, key: resourceKey(resource.type, resource.id) }));
 }
 
 /** What no check before the signing can have let through: such a release would stop every node that gets it. */

@@ -9,6 +9,7 @@ import type { Names } from './expression.ts';
 import { readText } from './fields.ts';
 import type { ContentReference } from './model.ts';
 import type { Report } from './problem.ts';
+import { isSecretText, markSecrets } from './secret-source.ts';
 import { suggestionHint } from './suggest.ts';
 import { checkTemplate, maxTemplateBytes } from './template.ts';
 import { type YamlEntry, type YamlMap, type YamlValue, yamlValue } from './yaml.ts';
@@ -38,6 +39,11 @@ export async function withContent(
   if (second !== undefined) {
     input.report('bad_value', second.keyPlace, `both "${field.key}" and "${second.key}"`, 'Keep one of them.');
     return { value: placeholder, isWhole: false };
+  }
+  const { value: written } = field;
+  if (field.key === 'content' && written.kind === 'scalar' && typeof written.value === 'string') {
+    // A secret, or text around secrets, is no blob: what the content is shows on the node alone.
+    if (isSecretText(written.value)) return { value: { ...(rest as object), content: written.value }, isWhole: true };
   }
   const bytes = await readBytes(field, input);
   if (bytes === undefined) return { value: placeholder, isWhole: false };
@@ -85,7 +91,7 @@ function checkSource(bytes: Uint8Array, field: YamlEntry, { name, names, report 
 
 function inlineContent(text: string, field: YamlEntry, report: Report): Uint8Array | undefined {
   try {
-    return utf8(text);
+    return utf8(markSecrets(text) as string);
   } catch (error) {
     if (!(error instanceof CryptoError)) throw error;
     report('bad_value', field.value.place, 'the content is not well-formed Unicode');

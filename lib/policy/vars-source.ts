@@ -1,9 +1,11 @@
 /** Vars and inputs as written: read from YAML with the place of each. */
 import type { Json } from '../crypto/jcs.ts';
+import { SecretsError } from '../secrets/errors.ts';
 import { readJson } from './desired.ts';
 import { readMap } from './fields.ts';
 import { maxVars, varNamePattern } from './names.ts';
 import type { Place, Report } from './problem.ts';
+import { markSecrets } from './secret-source.ts';
 import { suggestionHint } from './suggest.ts';
 import { type Vars, type VarType, varTypes } from './vars.ts';
 import { quote, type YamlEntry } from './yaml.ts';
@@ -17,7 +19,13 @@ export function readVars(field: YamlEntry | undefined, report: Report): SourceVa
   const vars = new Map<string, { value: Json; place: Place }>();
   for (const entry of entriesOf(field, report)) {
     const value = readJson(entry.value, `var ${quote(entry.key)}`, report);
-    if (value !== undefined) vars.set(entry.key, { value, place: entry.keyPlace });
+    if (value === undefined) continue;
+    try {
+      vars.set(entry.key, { value: markSecrets(value), place: entry.keyPlace });
+    } catch (error) {
+      if (!(error instanceof SecretsError)) throw error;
+      report('bad_secret', entry.value.place, error.message, error.hint);
+    }
   }
   return vars;
 }

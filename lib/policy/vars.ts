@@ -22,7 +22,8 @@ export function varTypeOf(value: Json): VarType {
     case 'boolean':
       return 'flag';
     default:
-      return 'map';
+      // The marker of a secret stands for its text.
+      return value !== null && ('$secret' in value || '$join' in value) ? 'text' : 'map';
   }
 }
 
