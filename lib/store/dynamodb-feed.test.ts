@@ -70,27 +70,34 @@ test('a shard that closes between the list and its iterator loses nothing', asyn
 });
 
 test('children of a shard that was closed already at the position are read from their beginning', async () => {
-  const { stream, feed } = setUp();
+  const { clock, stream, feed } = setUp();
   stream.addShard('a');
+  stream.addShard('other');
   stream.write('a', 'k', 0);
   stream.close('a');
   const position = await feed.now();
   stream.addShard('b', 'a');
   stream.write('b', 'k', 1);
-  assert.deepEqual((await readAll(feed, position)).seen, []);
-  // The list of shards is asked for again after a while, or at once by a process that has none.
-  assert.deepEqual((await readAll(openAgain(stream), position)).seen, ['k1']);
+  // A list that shows no child of a closed shard is not used for long.
+  clock.ms += 1_000;
+  assert.deepEqual((await readAll(feed, position)).seen, ['k1']);
 });
 
-function openAgain(stream: ReturnType<typeof createFakeStream>): ChangeFeed {
-  return openDynamoFeed({
-    streams: stream.client,
-    streamArn: stream.arn,
-    now: () => 0,
-    pause: async () => {},
-    closed: new AbortController().signal,
-  });
-}
+test('R08 a stream that is disabled, or has no open shard, is unavailable: its silence means nothing', async () => {
+  const { clock, stream, feed } = setUp();
+  stream.addShard('a');
+  const position = await feed.now();
+  stream.close('a');
+  const { position: end } = await feed.read(position, { limit: 1, waitMs: 0 });
+  await rejectsWith('unavailable', feed.read(end, { limit: 1, waitMs: 0 }));
+  stream.addShard('b', 'a');
+  clock.ms += 1_000;
+  const { position: healthy } = await feed.read(end, { limit: 1, waitMs: 0 });
+  stream.status = 'DISABLED';
+  clock.ms += 30_000;
+  await rejectsWith('unavailable', feed.read(healthy, { limit: 1, waitMs: 0 }));
+  await rejectsWith('unavailable', feed.now());
+});
 
 test('a reading that could not ask every shard is unavailable, not empty', async () => {
   const { stream, feed } = setUp();

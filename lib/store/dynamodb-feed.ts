@@ -27,6 +27,8 @@ export type DynamoFeedOptions = {
 const maxRecords = 1_000;
 /** New shards come when one closes, which is noticed at once; this is for what could be missed all the same. */
 const relistMs = 30_000;
+/** While a shard is read to its end and its children are not to be seen yet. DescribeStream allows ten calls a second. */
+const relistSoonMs = 1_000;
 
 export function openDynamoFeed(options: DynamoFeedOptions): ChangeFeed {
   const { streamArn, pause, closed, now = Date.now, pollMs = 500 } = options;
@@ -54,10 +56,12 @@ export function openDynamoFeed(options: DynamoFeedOptions): ChangeFeed {
   /** Asks every shard once, as far as its parent is done. */
   async function poll(from: StreamPosition, limit: number): Promise<{ changes: Change[]; position: StreamPosition }> {
     const at = now();
-    const isRecent = known !== undefined && at - known.at < relistMs && !hasEnded(from, known.shards);
-    const listed = isRecent ? known!.shards : await list();
+    const listed = known !== undefined && isRecent(from, known, at) ? known.shards : await list();
     const places = placesOf(from, listed);
     const readable = listed.filter((shard) => mayRead(shard, places)).map(({ id }) => id);
+    if (readable.length === 0) {
+      throw new StoreError('unavailable', 'no shard of the stream is open, so there is nobody to hear from');
+    }
     const ordered = [...places.keys()].filter((id) => readable.includes(id));
     const share = Math.min(maxRecords, Math.max(1, Math.floor(limit / Math.max(1, ordered.length))));
     const changes: Change[] = [];
@@ -116,9 +120,13 @@ function mayRead({ id, parent }: ShardInfo, places: ReadonlyMap<string, ShardPla
   return ofParent === undefined || ofParent.kind === 'done';
 }
 
-/** Whether a shard was read to its end that the list still has as open: then there may be children to find. */
-function hasEnded(position: StreamPosition, listed: readonly ShardInfo[]): boolean {
-  return listed.some(({ id, isClosed }) => !isClosed && position.shards.get(id)?.kind === 'done');
+/** A list may be older than what was read: a shard was read to its end that it has as open, or that has no child in it. */
+function isRecent(from: StreamPosition, known: { shards: readonly ShardInfo[]; at: number }, at: number): boolean {
+  const parents = new Set(known.shards.map(({ parent }) => parent));
+  const ended = known.shards.filter(({ id }) => from.shards.get(id)?.kind === 'done');
+  if (ended.some(({ isClosed }) => !isClosed)) return false;
+  const awaitsChild = ended.some(({ id }) => !parents.has(id));
+  return at - known.at < (awaitsChild ? relistSoonMs : relistMs);
 }
 
 function take(places: Map<string, ShardPlace>, id: string, read: ShardRead, changes: Change[]): void {

@@ -41,6 +41,11 @@ export function openShards(
     do {
       const command = { StreamArn: streamArn, ...(from === undefined ? {} : { ExclusiveStartShardId: from }) };
       const { StreamDescription } = await send(() => streams.send(new DescribeStreamCommand(command), options));
+      // A disabled stream keeps its shards, readable and silent, for a day: "nothing new" from it would mean nothing.
+      const status = StreamDescription?.StreamStatus;
+      if (status === 'DISABLED' || status === 'DISABLING') {
+        throw new StoreError('unavailable', `the stream ${JSON.stringify(streamArn)} is disabled`);
+      }
       found.push(...(StreamDescription?.Shards ?? []));
       from = StreamDescription?.LastEvaluatedShardId;
     } while (from !== undefined);

@@ -22,6 +22,7 @@ export function createFakeStream(now: () => number) {
 
   const stream = {
     arn: 'arn:aws:dynamodb:eu-central-1:111122223333:table/t/stream/2030-01-01',
+    status: 'ENABLED',
     /** The name of the error that the next requests for a shard's records get. */
     failing: new Map<string, string>(),
     onPause: (): void => {},
@@ -75,7 +76,13 @@ export function createFakeStream(now: () => number) {
         const more = start + 2 < found.length;
         listed();
         listed = () => {};
-        return { StreamDescription: { Shards: page, ...(more ? { LastEvaluatedShardId: page.at(-1)!.ShardId } : {}) } };
+        return {
+          StreamDescription: {
+            StreamStatus: stream.status,
+            Shards: page,
+            ...(more ? { LastEvaluatedShardId: page.at(-1)!.ShardId } : {}),
+          },
+        };
       }
       case 'GetShardIteratorCommand': {
         const shard = shardOf(input.ShardId);
