@@ -7,6 +7,7 @@
 import { fromUtf8 } from '../crypto/encoding.ts';
 import { CryptoError } from '../crypto/errors.ts';
 import { canonicalize, type Json } from '../crypto/jcs.ts';
+import { scanEntry } from './entry-scan.ts';
 import { type Actor, AuditError, type AuditEvent, type Detail, type ObjectRef } from './port.ts';
 import { operations } from './registry.ts';
 
@@ -108,6 +109,8 @@ export function parseEntry(bytes: Uint8Array): Entry {
   if (bytes.length > maxEntryBytes) throw malformed(`size: ${bytes.length} bytes`);
   try {
     const text = fromUtf8(bytes);
+    const scanned = scanEntry(text, (detail) => assertDetail(detail, 1));
+    if (scanned !== undefined) return scanned;
     const entry = assertEntry(JSON.parse(text));
     if (entryText(fieldsOf(entry), entry.log, entry.lane, entry.n, entry.prev, entry.seen, entry.ts) !== text) {
       throw malformed('it is not canonical (RFC 8785)');

@@ -14,32 +14,36 @@ export type Frontier = {
 
 export type TileSink = {
   readonly tile: (ref: TileRef, bytes: Uint8Array) => void;
-  readonly bundle: (ref: BundleRef, bytes: Uint8Array) => void;
+  /** Without it no bundles are made. */
+  readonly bundle?: (ref: BundleRef, bytes: Uint8Array) => void;
 };
 
 export function emptyFrontier(): Frontier {
   return { range: emptyRange(), levels: [], entries: [] };
 }
 
-/** Appends one entry; every tile and bundle that becomes full goes to the sink. Returns the leaf's hash. */
-export function appendEntry(frontier: Frontier, entry: Uint8Array, sink: TileSink): Uint8Array {
-  const leaf = leafHash(entry);
-  const { range, levels } = frontier;
+/** Appends one entry; every tile and bundle that becomes full goes to the sink. */
+export function appendEntry(frontier: Frontier, entry: Uint8Array, sink: TileSink): void {
+  appendLeaf(frontier, leafHash(entry), sink);
+  frontier.entries.push(entry);
+  if (frontier.entries.length === tileWidth) {
+    const ref = { index: frontier.range.size / tileWidth - 1, width: tileWidth };
+    sink.bundle?.(ref, encodeBundle(frontier.entries));
+    frontier.entries = [];
+  }
+}
+
+/** Appends the hash of an entry that is kept elsewhere; the frontier then makes tiles only. */
+export function appendLeaf({ range, levels }: Frontier, leaf: Uint8Array, sink: TileSink): void {
   appendLeafHash(range, leaf, (height, root) => {
     if (height % tileHeight === 0) pushHash(levels, height / tileHeight, root);
   });
   pushHash(levels, 0, leaf);
-  frontier.entries.push(entry);
   for (let level = 0; levels[level]?.length === tileWidth; level++) {
     const index = range.size / tileWidth ** (level + 1) - 1;
     sink.tile({ level, index, width: tileWidth }, Buffer.concat(levels[level] as Uint8Array[]));
     levels[level] = [];
   }
-  if (frontier.entries.length === tileWidth) {
-    sink.bundle({ index: range.size / tileWidth - 1, width: tileWidth }, encodeBundle(frontier.entries));
-    frontier.entries = [];
-  }
-  return leaf;
 }
 
 /** The partial tiles and the partial bundle that a checkpoint of the present size needs besides the full ones. */
@@ -47,7 +51,7 @@ export function emitPartial(frontier: Frontier, sink: TileSink): void {
   const { size } = frontier.range;
   if (frontier.entries.length > 0) {
     const index = Math.floor(size / tileWidth);
-    sink.bundle({ index, width: frontier.entries.length }, encodeBundle(frontier.entries));
+    sink.bundle?.({ index, width: frontier.entries.length }, encodeBundle(frontier.entries));
   }
   frontier.levels.forEach((hashes, level) => {
     if (hashes.length === 0) return;

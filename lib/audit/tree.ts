@@ -1,5 +1,4 @@
 /** The Merkle tree of RFC 6962: hashes, the compact range that grows it, proofs and their verification (RFC 9162 §2.1). */
-import { hash } from 'node:crypto';
 import { sha256 } from '../crypto/digest.ts';
 import { equalBytes } from '../crypto/encoding.ts';
 import { AuditError } from './port.ts';
@@ -18,20 +17,22 @@ export type CompactRange = { size: number; readonly hashes: Uint8Array[] };
 export type NodeReader = (level: number, index: number) => Promise<Uint8Array>;
 
 const scratch = Buffer.alloc(1 + 2 * hashBytes);
+/** Its first byte stays 0. */
+const leafScratch = Buffer.alloc(1 + 8 * 1024);
 
 /** Domain separation by the first byte keeps a leaf from passing for a node (RFC 9162 §2.1.1). */
 export function leafHash(entry: Uint8Array): Uint8Array {
-  const prefixed = Buffer.allocUnsafe(entry.length + 1);
-  prefixed[0] = 0x00;
+  const length = entry.length + 1;
+  const prefixed = length <= leafScratch.length ? leafScratch : Buffer.alloc(length);
   prefixed.set(entry, 1);
-  return hash('sha256', prefixed, 'buffer');
+  return sha256(length === prefixed.length ? prefixed : prefixed.subarray(0, length));
 }
 
 export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
   scratch[0] = 0x01;
   scratch.set(left, 1);
   scratch.set(right, 1 + hashBytes);
-  return hash('sha256', scratch, 'buffer');
+  return sha256(scratch);
 }
 
 export function emptyRange(): CompactRange {

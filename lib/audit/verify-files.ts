@@ -13,32 +13,32 @@ export type EntrySource = LogSource & {
 };
 
 /** Entries [first, first + width), or the whole ones before what is wrong. */
-export async function readBundle(
-  source: EntrySource,
-  first: number,
-  width: number,
-  findings: Findings,
-): Promise<{ entries: readonly Uint8Array[]; isWhole: boolean }> {
+export type ReadBundle = {
+  readonly entries: readonly Uint8Array[];
+  readonly isWhole: boolean;
+  /** The bundle that they were read from, if it was one and is whole. */
+  readonly bytes?: Uint8Array;
+  readonly problem?: { readonly reason: string; readonly index: number };
+};
+
+export async function readBundle(source: EntrySource, first: number, width: number): Promise<ReadBundle> {
   const index = first / tileWidth;
   try {
     if (source.entries) return { entries: await source.entries(first, width), isWhole: true };
     const exact = await source.read(bundlePath({ index, width }));
     const bytes = exact ?? (await source.read(bundlePath({ index, width: tileWidth })));
-    if (bytes === undefined) {
-      findings.add('integrity', `${bundlePath({ index, width })} is missing`, first);
-      return { entries: [], isWhole: false };
-    }
-    return { entries: decodeBundle(bytes, width, exact !== undefined), isWhole: true };
+    if (bytes === undefined) return broken(`${bundlePath({ index, width })} is missing`, first);
+    return { entries: decodeBundle(bytes, width, exact !== undefined), isWhole: true, bytes };
   } catch (cause) {
     if (!(cause instanceof AuditError)) throw cause;
-    if (cause instanceof CorruptSequence) {
-      findings.add('integrity', cause.message, cause.index);
-      return { entries: [], isWhole: false };
-    }
-    const [position, entries] = cause instanceof BundleError ? [cause.position, cause.read] : [0, []];
-    findings.add('integrity', cause.message, first + position);
-    return { entries, isWhole: false };
+    if (cause instanceof CorruptSequence) return broken(cause.message, cause.index);
+    if (cause instanceof BundleError) return broken(cause.message, first + cause.position, cause.read);
+    return broken(cause.message, first);
   }
+}
+
+function broken(reason: string, index: number, entries: readonly Uint8Array[] = []): ReadBundle {
+  return { entries, isWhole: false, problem: { reason, index } };
 }
 
 /** Compares tiles that were made from the entries with the published ones. */
@@ -47,13 +47,17 @@ export async function compareTiles(
   expected: readonly { readonly ref: TileRef; readonly bytes: Uint8Array }[],
   findings: Findings,
 ): Promise<void> {
-  for (const { ref, bytes } of expected) {
+  const read = async ({ ref, bytes }: (typeof expected)[number]) => {
+    const exact = await source.read(tilePath(ref));
+    // C2SP tlog-tiles: a partial tile may be gone once the full one is there.
+    return exact ?? (await source.read(tilePath({ ...ref, width: tileWidth })))?.subarray(0, bytes.length);
+  };
+  const published = await Promise.all(expected.map(read));
+  for (const [i, { ref, bytes }] of expected.entries()) {
     const span = tileWidth ** ref.level;
     const first = ref.index * tileWidth * span;
     const path = tilePath(ref);
-    const exact = await source.read(path);
-    // C2SP tlog-tiles: a partial tile may be gone once the full one is there.
-    const found = exact ?? (await source.read(tilePath({ ...ref, width: tileWidth })))?.subarray(0, bytes.length);
+    const found = published[i];
     if (found === undefined) {
       findings.add('integrity', `${path} is missing`, first, ref.width * span);
     } else if (!equalBytes(found, bytes)) {

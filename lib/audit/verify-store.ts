@@ -5,14 +5,15 @@
 import { equalBytes, utf8 } from '../crypto/encoding.ts';
 import type { Store } from '../store/port.ts';
 import { collect } from './collect.ts';
-import { appendEntry, type TileSink } from './frontier.ts';
+import { digestEntries } from './digested.ts';
+import type { TileSink } from './frontier.ts';
 import { type Head, readCheckpoint, readHead } from './head.ts';
 import { AuditError } from './port.ts';
 import type { LogSource } from './publication.ts';
 import { CorruptSequence, readSequence } from './sequence.ts';
 import { rootOf } from './tree.ts';
 import type { Verdicts } from './verdicts.ts';
-import { type CheckedLog, checkLog, conclude, type VerifyOptions } from './verify.ts';
+import { addDigested, type CheckedLog, checkLog, conclude, type VerifyOptions } from './verify.ts';
 import type { EntrySource } from './verify-files.ts';
 
 export type VerifyStoreOptions = Omit<VerifyOptions, 'source' | 'tiles'> & {
@@ -47,20 +48,18 @@ async function checkBeyond(store: Store, origin: string, log: CheckedLog, signed
     findings.add('integrity', `the head stands at ${head.size}, but ${signed} entries were signed`, head.size);
     return;
   }
-  const sink: TileSink = { tile: () => undefined, bundle: () => undefined };
   for await (const { block, entries } of readSequence(store, signed, head.size)) {
     if (block.chain !== walk.chain())
       findings.add('integrity', 'the chain of a block is not that of the entries', block.first);
-    for (const entry of entries) {
-      appendEntry(frontier, entry, sink);
-      walk.add(entry, () => rootOf(frontier.range));
-    }
+    addDigested(log, digestEntries(entries, true), noTiles);
   }
   const isSame = equalBytes(rootOf(frontier.range), rootOf(head.tree)) && walk.chain() === head.chain;
   if (!isSame) findings.add('integrity', 'the head is not that of the entries');
   checkMarks(head, log);
   await collect(store, origin, head, Number.MAX_SAFE_INTEGER - head.size);
 }
+
+const noTiles: TileSink = { tile: () => undefined };
 
 function checkMarks(head: Head, { findings, walk }: CheckedLog): void {
   const lanes = walk.lanes();

@@ -5,13 +5,15 @@
 import { equalBytes, toHex } from '../crypto/encoding.ts';
 import type { NoteVerifier } from '../crypto/note.ts';
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
-import { appendEntry, emitPartial, emptyFrontier, type Frontier, type TileSink } from './frontier.ts';
+import { type Digested, digestEntries } from './digested.ts';
+import { appendLeaf, emitPartial, emptyFrontier, type Frontier, type TileSink } from './frontier.ts';
 import { AuditError } from './port.ts';
 import type { LogSource } from './publication.ts';
 import { type TileRef, tileWidth } from './tiles.ts';
-import { rootOf } from './tree.ts';
+import { hashBytes, rootOf } from './tree.ts';
 import { createFindings, type Findings, type Verdict, type Verdicts } from './verdicts.ts';
-import { compareTiles, type EntrySource, readBundle } from './verify-files.ts';
+import { compareTiles, type EntrySource, type ReadBundle, readBundle } from './verify-files.ts';
+import type { VerifyPool } from './verify-pool.ts';
 import { createWalk, type Walk } from './walk.ts';
 
 export type VerifyOptions = {
@@ -26,6 +28,8 @@ export type VerifyOptions = {
   readonly maxAgeMs?: number;
   /** False leaves out what needs each entry's content: faster, and completeness stays unchecked. */
   readonly parseEntries?: boolean;
+  /** Threads to digest the entries on; without them it is done here. */
+  readonly pool?: VerifyPool;
   /** False where there are no tiles to compare with: then the entries must lead to the signed root, but none is located. */
   readonly tiles?: boolean;
 };
@@ -43,7 +47,8 @@ export type CheckedLog = {
   readonly walk: Walk;
   readonly frontier: Frontier;
   readonly isWhole: boolean;
-  readonly anchors: number;
+  /** By size. */
+  readonly anchors: ReadonlyMap<number, Checkpoint>;
 };
 
 export async function checkLog(options: VerifyOptions): Promise<CheckedLog> {
@@ -54,38 +59,86 @@ export async function checkLog(options: VerifyOptions): Promise<CheckedLog> {
   const walk = createWalk({ origin, now: now(), parse: options.parseEntries ?? true }, findings);
   const frontier = emptyFrontier();
   const checkpoint = await openPublished(source, origin, verifiers, findings);
-  if (checkpoint === undefined) return { findings, walk, frontier, isWhole: false, anchors: 0 };
+  if (checkpoint === undefined) return { findings, walk, frontier, isWhole: false, anchors: new Map() };
 
   const anchors = openAnchors(options.anchors ?? [], origin, verifiers, checkpoint.size, findings);
+  const log = { findings, checkpoint, walk, frontier, isWhole: true, anchors };
   const expected: { ref: TileRef; bytes: Uint8Array }[] = [];
-  const sink: TileSink = { tile: (ref, bytes) => expected.push({ ref, bytes }), bundle: () => undefined };
+  const sink: TileSink = { tile: (ref, bytes) => expected.push({ ref, bytes }) };
   const compare = async () => {
     const tiles = expected.splice(0);
     if (options.tiles !== false) await compareTiles(source, tiles, findings);
   };
-  const root = () => rootOf(frontier.range);
-  let isWhole = true;
-  for (let first = 0; first < checkpoint.size && isWhole; first += tileWidth) {
-    const bundle = await readBundle(source, first, Math.min(tileWidth, checkpoint.size - first), findings);
-    isWhole = bundle.isWhole;
-    for (const entry of bundle.entries) {
-      appendEntry(frontier, entry, sink);
-      walk.add(entry, root);
-      const { size } = frontier.range;
-      const anchor = anchors.get(size);
-      if (anchor && !equalBytes(anchor.root, root()))
-        findings.add('anchoring', `another history of size ${size} was signed`);
-    }
-    await compare();
+  let comparing = Promise.resolve();
+  for await (const { digested, isWhole, problem } of readAhead(options, checkpoint.size)) {
+    addDigested(log, digested, sink);
+    if (problem) findings.add('integrity', problem.reason, problem.index);
+    log.isWhole = isWhole;
+    // One comparison goes on while the next bundle is digested; findings stay in order.
+    await comparing;
+    comparing = compare();
     onProgress?.({ done: frontier.range.size, size: checkpoint.size });
   }
-  if (isWhole) {
+  await comparing;
+  if (log.isWhole) {
     emitPartial(frontier, sink);
     await compare();
     walk.end();
-    if (!equalBytes(root(), checkpoint.root)) findings.add('integrity', 'the entries do not lead to the signed root');
+    const isSame = equalBytes(rootOf(frontier.range), checkpoint.root);
+    if (!isSame) findings.add('integrity', 'the entries do not lead to the signed root');
   }
-  return { findings, checkpoint, walk, frontier, isWhole, anchors: anchors.size };
+  return log;
+}
+
+type DigestedBundle = {
+  readonly digested: Digested;
+  readonly isWhole: boolean;
+  readonly problem?: ReadBundle['problem'];
+};
+
+/** The bundles of a log in their order, up to the first that is not whole; some are read and digested ahead. */
+async function* readAhead(options: VerifyOptions, size: number): AsyncGenerator<DigestedBundle> {
+  const { source, pool, parseEntries: parse = true } = options;
+  // A source that is asked in order can't be asked ahead.
+  const depth = source.entries ? 1 : Math.max(4, 4 * (pool?.size ?? 1));
+  const ahead: Promise<() => Promise<Digested> | Digested>[] = [];
+  const bundles: ReadBundle[] = [];
+  const start = (first: number) => {
+    const work = readBundle(source, first, Math.min(tileWidth, size - first)).then((bundle) => {
+      bundles[first / tileWidth] = bundle;
+      const { bytes, entries } = bundle;
+      if (pool === undefined || bytes === undefined) return () => digestEntries(entries, parse);
+      const digesting = pool.digest(bytes, entries.length, parse);
+      digesting.catch(() => undefined); // Whoever comes to it hears of it.
+      return () => digesting;
+    });
+    work.catch(() => undefined);
+    ahead.push(work);
+  };
+  let begun = 0;
+  for (let first = 0; first < size; first += tileWidth) {
+    for (; begun < size && ahead.length < depth; begun += tileWidth) start(begun);
+    const digest = await (ahead.shift() as (typeof ahead)[number]);
+    const { isWhole, problem } = bundles[first / tileWidth] as ReadBundle;
+    delete bundles[first / tileWidth];
+    yield { digested: await digest(), isWhole, ...(problem && { problem }) };
+    if (!isWhole) return;
+  }
+}
+
+/** Adds consecutive entries to what was read before. */
+export function addDigested(log: CheckedLog, { count, leaves, bodies, facts }: Digested, sink: TileSink): void {
+  const { frontier, walk, anchors, findings } = log;
+  const root = () => rootOf(frontier.range);
+  for (let i = 0; i < count; i++) {
+    appendLeaf(frontier, leaves.subarray(i * hashBytes, (i + 1) * hashBytes), sink);
+    walk.add(bodies.slice(i * 64, (i + 1) * 64), facts?.[i], root);
+    if (anchors.size === 0) continue;
+    const { size } = frontier.range;
+    const anchor = anchors.get(size);
+    if (anchor && !equalBytes(anchor.root, root()))
+      findings.add('anchoring', `another history of size ${size} was signed`);
+  }
 }
 
 async function openPublished(
@@ -149,7 +202,8 @@ export function conclude(options: VerifyOptions, log: CheckedLog): Verdicts {
   const ifRead = (verdict: Verdict): Verdict => (isWhole ? (parse ? verdict : unparsed) : unread);
   const isAged = maxAgeMs !== Number.POSITIVE_INFINITY;
   const fresh = isAged ? pass(`the newest block is ${ageMs} ms old`) : notChecked('no age was asked for');
-  const anchored = log.anchors === 0 ? notChecked('no anchors were given') : pass(`${log.anchors} anchors agree`);
+  const anchored =
+    log.anchors.size === 0 ? notChecked('no anchors were given') : pass(`${log.anchors.size} anchors agree`);
   return {
     integrity: findings.verdict('integrity', pass(`${size} entries lead to the signed root`)),
     completeness: findings.verdict('completeness', ifRead(pass('no lane has a gap'))),

@@ -1,16 +1,18 @@
 /** Walks the entries of a log in order and checks everything that an entry says about its place among the others. */
 import { toHex } from '../crypto/encoding.ts';
-import { bodyHash, chainHash, chainStart, laneHash, laneStart } from './chain.ts';
-import { type Entry, maxEntryBytes, parseEntry } from './entry.ts';
+import { chainHash, chainStart, laneHash, laneStart } from './chain.ts';
+import type { Fact } from './digested.ts';
 import { nothingSeen } from './head.ts';
 import { abandonedAfterMs } from './intents.ts';
 import { systemLane } from './items.ts';
-import { AuditError } from './port.ts';
 import type { Findings } from './verdicts.ts';
 
 export type Walk = {
-  /** `root` gives the root of the tree that ends with this entry; it is asked for only where a block ends. */
-  add(bytes: Uint8Array, root: () => Uint8Array): void;
+  /**
+   * Takes the next entry: its hex B, what it says or why it is none (undefined when that was not looked at), and what
+   * gives the root of the tree that ends with it, which is asked for only where a block ends.
+   */
+  add(body: string, fact: Fact | string | undefined, root: () => Uint8Array): void;
   /** After the last entry of what was signed. */
   end(): void;
   /** hex C(i) of the newest entry. */
@@ -31,7 +33,7 @@ const danglingAfterMs = 2 * abandonedAfterMs;
 /** One of the two entries of an operation that was intended first. */
 type Half = { readonly index: number; readonly type: string; readonly time: number };
 
-/** `parse: false` leaves out all that needs an entry's content: only the chain is computed. */
+/** `parse: false` says that no facts will come: only the chain is computed. */
 export function createWalk(
   { origin, now, parse }: { readonly origin: string; readonly now: number; readonly parse: boolean },
   findings: Findings,
@@ -42,35 +44,22 @@ export function createWalk(
   let index = 0;
   let chain = chainStart(origin);
   let sealedAt: number | undefined;
-  let last: Entry | undefined;
+  let last: Fact | undefined;
   let closing: string[] = [];
   /** Intents without an outcome so far, by operation. */
   const intents = new Map<string, Half>();
   /** Outcomes without an intent so far. */
   const outcomes = new Map<string, Half>();
 
-  function add(bytes: Uint8Array, root: () => Uint8Array): void {
-    const body = bodyHash(bytes);
+  function add(body: string, fact: Fact | string | undefined, root: () => Uint8Array): void {
     chain = chainHash(origin, index, body, chain);
-    if (parse) {
-      last = read(bytes);
-      if (last !== undefined) check(last, body, root);
-    }
+    if (typeof fact === 'string') findings.add('integrity', fact, index);
+    last = typeof fact === 'object' ? fact : undefined;
+    if (last !== undefined) check(last, body, root);
     index += 1;
   }
 
-  function read(bytes: Uint8Array): Entry | undefined {
-    try {
-      return parseEntry(bytes);
-    } catch (cause) {
-      if (!(cause instanceof AuditError)) throw cause;
-      const reason = bytes.length > maxEntryBytes ? `entry of ${bytes.length} bytes` : cause.message;
-      findings.add('integrity', reason, index);
-      return undefined;
-    }
-  }
-
-  function check(entry: Entry, body: string, root: () => Uint8Array): void {
+  function check(entry: Fact, body: string, root: () => Uint8Array): void {
     if (entry.log !== origin) findings.add('integrity', `entry of another log: ${JSON.stringify(entry.log)}`, index);
     checkLane(entry, body);
     checkSeen(entry);
@@ -87,7 +76,7 @@ export function createWalk(
     if (isSystem && entry.op.type === 'log.checkpoint') endBlock(entry, root);
   }
 
-  function checkLane({ lane, n, prev }: Entry, body: string): void {
+  function checkLane({ lane, n, prev }: Fact, body: string): void {
     const mark = lanes.get(lane) ?? { next: 0, hash: laneStart(origin, lane) };
     if (closed.has(lane) || closing.includes(lane)) {
       findings.add('completeness', `lane ${lane} goes on after it was closed`, index);
@@ -107,7 +96,7 @@ export function createWalk(
    * An intent has one outcome, of the same type. Lanes are ordered by their clocks, so the outcome may stand a little
    * before the intent when they are in two lanes.
    */
-  function checkPhase({ op, ts }: Entry): void {
+  function checkPhase({ op, ts }: Fact): void {
     if (op.phase === 'done') return;
     const [own, other] = op.phase === 'intent' ? [intents, outcomes] : [outcomes, intents];
     if (own.has(op.id)) findings.add('completeness', `operation ${op.id} has two entries of phase ${op.phase}`, index);
@@ -134,7 +123,7 @@ export function createWalk(
   }
 
   /** An entry that names a checkpoint of another history proves that there was one. */
-  function checkSeen({ seen }: Entry): void {
+  function checkSeen({ seen }: Fact): void {
     const root = roots.get(seen.size);
     const oldest = roots.keys().next().value ?? 0;
     if (root === undefined && seen.size < oldest) return;
@@ -143,7 +132,7 @@ export function createWalk(
     }
   }
 
-  function endBlock(entry: Entry, root: () => Uint8Array): void {
+  function endBlock(entry: Fact, root: () => Uint8Array): void {
     sealedAt = Date.parse(entry.ts);
     const claimed = new Map(Object.entries((entry.detail['lanes'] ?? {}) as Record<string, unknown>));
     for (const [lane, { next }] of lanes) {
