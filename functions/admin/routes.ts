@@ -4,6 +4,7 @@ import type { AuditLog } from '../../lib/audit/port.ts';
 import type { LogSource } from '../../lib/audit/publication.ts';
 import { toBase64url } from '../../lib/crypto/encoding.ts';
 import type { FleetDescriptor } from '../../lib/identity/descriptor.ts';
+import type { SecretsProvider } from '../../lib/secrets/provider.ts';
 import type { BlobStore } from '../../lib/store/blobs.ts';
 import type { Store } from '../../lib/store/port.ts';
 import type { Route } from './route.ts';
@@ -15,6 +16,7 @@ import { factRoutes } from './routes/facts.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { releaseRoutes } from './routes/releases.ts';
 import { runRoutes } from './routes/runs.ts';
+import { secretRoutes } from './routes/secrets.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { type GatewayStatus, statusRoutes } from './routes/status.ts';
 import { tokenRoutes } from './routes/tokens.ts';
@@ -33,6 +35,7 @@ export type AdminDeps = AccountDeps & {
   /** The base URL that nodes reach this host by. */
   readonly url: () => string;
   readonly gateway: () => GatewayStatus;
+  readonly secrets: SecretsProvider;
   readonly release: () => { readonly number: number; readonly digest: string } | undefined;
 };
 
@@ -45,6 +48,7 @@ export function adminRoutes(deps: AdminDeps): readonly Route[] {
     ...driftRoutes(deps),
     ...tokenRoutes(deps),
     ...releaseRoutes({ ...deps, trust: deps.descriptor }),
+    ...secretRoutes({ ...deps, origin: deps.descriptor.log.origin }),
     ...auditRoutes(deps),
     ...eventRoutes(deps),
     ...sessionRoutes(deps),

@@ -55,10 +55,11 @@ export function runRoutes(deps: { readonly store: Store }): Route[] {
       permission: 'fleet.read',
       schema: { params: runParams },
       handler: async ({ params }): Promise<RunView> => {
-        const { items } = await deps.store.query({ pk: runPartition(params.uuid), descending: true });
-        const found = items.find((item) => item['runId'] === params.run || item.sk.includes(`#${params.run}`));
-        if (found === undefined) throw new Problem('not-found', `node ${params.uuid} has no run ${params.run}`);
-        return runView(found);
+        const found = await findRuns(deps.store, params.uuid, params.run);
+        const [run, second] = found;
+        if (run === undefined) throw new Problem('not-found', `node ${params.uuid} has no run ${params.run}`);
+        if (second !== undefined) throw new Problem('invalid-request', `path.run: ${found.length} runs begin with it`);
+        return runView(run);
       },
     }),
   ];
@@ -68,6 +69,17 @@ export function runRoutes(deps: { readonly store: Store }): Route[] {
 const runParams = nodeParams.extend({
   run: z.string().regex(/^[0-9a-f-]{4,36}$/, 'not a UUID of a run, nor the beginning of one'),
 });
+
+async function findRuns(store: Store, uuid: string, run: string): Promise<readonly Item[]> {
+  const found: Item[] = [];
+  let after: string | undefined;
+  do {
+    const page = await store.query({ pk: runPartition(uuid), ...(after === undefined ? {} : { after }) });
+    found.push(...page.items.filter((item) => item.sk.includes(`#${run}`)));
+    after = page.next;
+  } while (after !== undefined);
+  return found;
+}
 
 function runView(item: Item): RunView {
   const { startedAt, error, ...rest } = stored.parse(item);
