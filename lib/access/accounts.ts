@@ -76,7 +76,7 @@ export function setPassword(deps: AccountDeps, order: AccountOrder & { readonly 
 }
 
 /** Registers a public key for log-in; certificates and weak keys are refused by the parser. */
-export function addKey(deps: AccountDeps, order: AccountOrder & { readonly line: string }): Promise<User> {
+export async function addKey(deps: AccountDeps, order: AccountOrder & { readonly line: string }): Promise<User> {
   const key = parseSshPublicKey(order.line);
   const fingerprint = sshFingerprint(key);
   const added: UserKey = { line: formatSshPublicKey(key), fingerprint, addedAt: deps.now() };
