@@ -1,0 +1,44 @@
+/** The whole deployment as a tree of constructs, for the CDK command and for the tests. Asks nothing of Docker, AWS or the network. */
+import { App, Validations } from 'aws-cdk-lib';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import { acknowledge } from './acknowledgements.ts';
+import { type DeploymentConfig, parseContext } from './config.ts';
+import { DataStack } from './stacks/data.ts';
+import { EdgeStack } from './stacks/edge.ts';
+import { FunctionsStack } from './stacks/functions.ts';
+import { KeysStack } from './stacks/keys.ts';
+import { NetworkStack } from './stacks/network.ts';
+
+export type BuildOptions = {
+  /** Where `npm run build` puts the programs. */
+  readonly bundles: string;
+  /** Besides what the CDK command gives by itself. */
+  readonly context?: { readonly [key: string]: unknown };
+  readonly outdir?: string;
+};
+
+export type Stacks = {
+  readonly keys: KeysStack;
+  readonly data: DataStack;
+  readonly network: NetworkStack;
+  readonly functions: FunctionsStack;
+  readonly edge: EdgeStack;
+};
+
+export type Deployment = { readonly app: App; readonly config: DeploymentConfig; readonly stacks: Stacks };
+
+/** Throws `DeploymentConfigError` for a bad context and `MissingBundleError` for a program that was not built. */
+export function buildApp({ bundles, context = {}, outdir }: BuildOptions): Deployment {
+  const app = new App({ context: { ...context }, analyticsReporting: false, ...(outdir !== undefined && { outdir }) });
+  const config = parseContext(app.node.getAllContext());
+  Validations.of(app).addPlugins(new AwsSolutionsChecks(app, { verbose: true }));
+
+  const keys = new KeysStack(app, 'keys', { config });
+  const data = new DataStack(app, 'data', { config, keys });
+  const network = new NetworkStack(app, 'network', { config, keys, data });
+  const functions = new FunctionsStack(app, 'functions', { config, keys, data, network, bundles });
+  const edge = new EdgeStack(app, 'edge', { config, keys, data, network, functions, bundles });
+  const stacks = { keys, data, network, functions, edge };
+  acknowledge(stacks);
+  return { app, config, stacks };
+}

@@ -1,0 +1,120 @@
+/** What each function may do, in full: the statements of its role. docs/aws.md says the same in words. */
+
+import type { TableV2 } from 'aws-cdk-lib/aws-dynamodb';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
+import type { FunctionName } from './bundles.ts';
+import { entryWriter, tableStatements } from './table-rights.ts';
+
+export type RightsScope = {
+  readonly table: TableV2;
+  readonly streamArn: string;
+  readonly blobs: IBucket;
+  readonly tiles: IBucket;
+  readonly artifacts: IBucket;
+  readonly anchors: IBucket;
+  readonly authorityKey: IKey;
+  readonly logKey: IKey;
+  readonly dataKey: IKey;
+};
+
+export const functionRights: { readonly [name in FunctionName]: (scope: RightsScope) => PolicyStatement[] } = {
+  identity: (scope) => {
+    const entries = entryWriter('identity');
+    return [
+      ...tableStatements(scope.table.tableArn, {
+        read: [...entries.read, 'fleet', 'identity-key#*', 'node#*', 'token'],
+        put: [...entries.put, 'fleet', 'identity-key#*', 'node#*'],
+        update: ['node#*', 'token'],
+        delete: entries.delete,
+      }),
+      sign(scope.authorityKey, 'ECDSA_SHA_256'),
+      publicKey([scope.authorityKey, scope.logKey]),
+    ];
+  },
+  admin: (scope) => {
+    const entries = entryWriter('admin');
+    const accounts = [
+      'api-token#*',
+      'credential',
+      'idempotency#*',
+      'lockout#*',
+      'login#*',
+      'oidc-account',
+      'session#*',
+      'user',
+    ];
+    const fleet = ['fleet', 'node#*', 'release', 'secrets', 'token'];
+    return [
+      ...tableStatements(scope.table.tableArn, {
+        read: [...entries.read, ...accounts, ...fleet, 'block#*', 'lane#*', 'run#*', 'run-index#*'],
+        put: [...entries.put, ...accounts, 'release', 'secrets', 'token'],
+        update: [...accounts, 'node#*', 'release', 'secrets', 'token'],
+        delete: [...entries.delete, ...accounts],
+      }),
+      objects('Blobs', ['s3:GetObject', 's3:PutObject'], [scope.blobs, 'blobs']),
+      objects('Tiles', ['s3:GetObject'], [scope.tiles, '']),
+      publicKey([scope.authorityKey, scope.logKey]),
+      // Seals what it keeps, by envelope: the context is bound, so the tables' and queues' data is not opened with this.
+      new PolicyStatement({
+        sid: 'SealedData',
+        actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+        resources: [scope.dataKey.keyArn],
+        conditions: {
+          'ForAllValues:StringEquals': { 'kms:EncryptionContextKeys': ['holdfast:context'] },
+          Null: { 'kms:EncryptionContextKeys': 'false' },
+        },
+      }),
+    ];
+  },
+  sealer: (scope) => [
+    ...tableStatements(scope.table.tableArn, {
+      read: ['block#*', 'lane#*', 'lanes', 'log'],
+      // It closes the lane of a writer that died, in that lane's next slot.
+      put: ['block#*', 'lane#*', 'log'],
+      update: ['log'],
+      delete: ['lanes'],
+    }),
+    sign(scope.logKey, 'ED25519_SHA_512'),
+    publicKey([scope.logKey]),
+    objects('Tiles', ['s3:GetObject', 's3:PutObject'], [scope.tiles, '']),
+    // Only what C2SP tlog-tiles allows to go: partial tiles of a tile that is full by now.
+    new PolicyStatement({
+      sid: 'DropPartials',
+      actions: ['s3:DeleteObject'],
+      resources: [scope.tiles.arnForObjects('tile/*.p/*')],
+    }),
+    objects('Anchors', ['s3:GetObject', 's3:PutObject'], [scope.anchors, '']),
+    new PolicyStatement({
+      sid: 'Stream',
+      actions: ['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator'],
+      resources: [scope.streamArn],
+    }),
+    // ListStreams is the one action of a stream reader that names no stream (Service Authorization Reference, DynamoDB).
+    new PolicyStatement({ sid: 'ListStreams', actions: ['dynamodb:ListStreams'], resources: ['*'] }),
+  ],
+};
+
+function sign(key: IKey, algorithm: string): PolicyStatement {
+  return new PolicyStatement({
+    sid: 'Sign',
+    actions: ['kms:Sign'],
+    resources: [key.keyArn],
+    conditions: { StringEquals: { 'kms:SigningAlgorithm': algorithm, 'kms:MessageType': 'RAW' } },
+  });
+}
+
+function publicKey(keys: readonly IKey[]): PolicyStatement {
+  return new PolicyStatement({
+    sid: 'PublicKeys',
+    actions: ['kms:GetPublicKey'],
+    resources: keys.map(({ keyArn }) => keyArn),
+  });
+}
+
+/** Actions on the objects of a bucket, below a folder when one is named. */
+function objects(what: string, actions: string[], [bucket, folder]: readonly [IBucket, string]): PolicyStatement {
+  const resources = [bucket.arnForObjects(folder === '' ? '*' : `${folder}/*`)];
+  return new PolicyStatement({ sid: what, actions, resources });
+}
