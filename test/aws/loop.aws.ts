@@ -1,0 +1,255 @@
+/** The whole loop on AWS's interfaces: found, enroll, check in, revoke, seal; with the bundles that ship, on an emulator. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ScanCommand, UpdateTableCommand } from '@aws-sdk/client-dynamodb';
+import { openSession, type Session } from '../../agent/session.ts';
+import { openS3Publication } from '../../lib/audit/publication-s3.ts';
+import { verifyLog } from '../../lib/audit/verify.ts';
+import { generateEd25519, privateKeyToPem } from '../../lib/crypto/ed25519.ts';
+import { fromBase64url } from '../../lib/crypto/encoding.ts';
+import { parseVerifierKey } from '../../lib/crypto/note.ts';
+import { formatSshPublicKey, sshPublicKeyOf } from '../../lib/crypto/ssh-key.ts';
+import { parseEnrollAnswer } from '../../lib/identity/answer.ts';
+import { parseDescriptor } from '../../lib/identity/descriptor.ts';
+import { createMachine, enrollBytes, type Machine, renewBytes } from '../fakes/fleet.ts';
+import { deploy, type GatewayProcess, type HttpAnswer, httpEvent, type Lambda } from './deployment.ts';
+
+let deployment: Awaited<ReturnType<typeof deploy>>;
+let admin: Lambda;
+let sealer: Lambda;
+let fleet: ReturnType<typeof parseDescriptor>;
+const operator = formatSshPublicKey(sshPublicKeyOf(generateEd25519().publicKey));
+const founding = { holdfast: 'found-fleet', name: 'prod', operatorKeys: [operator], threshold: 1 };
+
+before(async () => {
+  deployment = await deploy();
+  [admin, sealer] = await Promise.all([deployment.startLambda('admin'), deployment.startLambda('sealer')]);
+  // Of many at once, one founding counts; and before it there is nothing to seal.
+  assert.deepEqual(await sealer.invoke({ Records: [] }), {});
+  const founded = await Promise.all(
+    Array.from({ length: 5 }, () => deployment.identity.invoke<{ descriptor: string; pin: string }>(founding)),
+  );
+  assert.equal(new Set(founded.map(({ pin }) => pin)).size, 1);
+  fleet = parseDescriptor(fromBase64url(founded[0]!.descriptor));
+});
+after(() => deployment.remove());
+
+async function direct<T>(method: string, path: string, body?: object): Promise<T> {
+  const answer = await admin.invoke<{ status: number; body: string }>({
+    holdfast: 'admin',
+    method,
+    path,
+    ...(body === undefined ? {} : { body }),
+  });
+  assert.equal(answer.status, 200, answer.body);
+  return JSON.parse(answer.body) as T;
+}
+
+const mint = async () => (await direct<{ token: string }>('POST', '/v1/tokens', { labels: { role: 'web' } })).token;
+
+function post(path: string, body: Uint8Array): Promise<HttpAnswer> {
+  return deployment.identity.invoke<HttpAnswer>(httpEvent('POST', path, body));
+}
+
+type Enrolled = { readonly machine: Machine; readonly certDer: Uint8Array };
+
+async function enroll(): Promise<Enrolled> {
+  const machine = await createMachine();
+  const answer = await post('/v1/enroll', enrollBytes(machine, await mint()));
+  assert.equal(answer.statusCode, 200, answer.body);
+  return { machine, certDer: parseEnrollAnswer(Buffer.from(answer.body)).certificate };
+}
+
+function connect({ machine, certDer }: Enrolled, gateway: GatewayProcess): Promise<Session> {
+  return openSession({
+    gateway: `127.0.0.1:${gateway.port}`,
+    fleet: 'prod',
+    identity: { uuid: machine.uuid, privateKey: machine.identity.privateKey },
+    tls: { keyPem: privateKeyToPem(machine.tls.privateKey), certDer, authorityDer: fromBase64url(fleet.ca) },
+  });
+}
+
+/** A gateway hears of a new node within a second; until then it refuses it. */
+async function connectOnceKnown(node: Enrolled, gateway: GatewayProcess): Promise<Session> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      const session = await connect(node, gateway);
+      await session.checkIn({ agentVersion: '0.1.0' });
+      return session;
+    } catch (error) {
+      if (attempt >= 30) throw error;
+      await sleep(200);
+    }
+  }
+}
+
+type ScannedItem = { readonly [name: string]: { readonly S?: string; readonly B?: Uint8Array } };
+
+/** Every stored byte of the table, as the service gives it. */
+async function scan(): Promise<ScannedItem[]> {
+  const { client } = deployment.clients;
+  const items: ScannedItem[] = [];
+  let from: Record<string, never> | undefined;
+  do {
+    const page = await client.send(
+      new ScanCommand({ TableName: deployment.table, ...(from === undefined ? {} : { ExclusiveStartKey: from }) }),
+    );
+    items.push(...((page.Items ?? []) as unknown as ScannedItem[]));
+    from = page.LastEvaluatedKey as typeof from;
+  } while (from !== undefined);
+  return items;
+}
+
+const entriesOf = async (type: string, outcome: string) =>
+  (await scan())
+    .filter((item) => String(item['pk']?.S).startsWith('lane#'))
+    .flatMap((item) => Object.values(item).map(({ B }) => B))
+    .filter((bytes) => bytes instanceof Uint8Array)
+    .map((bytes) => Buffer.from(bytes).toString())
+    .filter((text) => text.includes(`"type":"${type}"`) && text.includes(`"outcome":"${outcome}"`));
+
+test('a fleet that stands is not founded anew on something else', async () => {
+  const other = formatSshPublicKey(sshPublicKeyOf(generateEd25519().publicKey));
+  await assert.rejects(deployment.identity.invoke({ ...founding, operatorKeys: [other] }), /founded already/);
+  await assert.rejects(deployment.identity.invoke({ ...founding, name: 'other' }), /founded already/);
+  assert.equal((await entriesOf('fleet.create', 'success')).length, 1);
+});
+
+test('R19 through the HTTPS API nothing is answered without a credential; a direct invocation is local-admin', async () => {
+  for (const path of ['/v1/whoami', '/v1/nodes', '/v1/tokens', '/v1/audit/entries', '/no-such-route']) {
+    for (const headers of [{}, { authorization: 'Bearer hfla_AAAA' }, { 'x-forwarded-for': '127.0.0.1' }]) {
+      const answer = await admin.invoke<HttpAnswer>(httpEvent('GET', path, undefined, headers));
+      assert.equal(answer.statusCode, 401, `${path} ${JSON.stringify(headers)}`);
+    }
+  }
+  assert.equal((await direct<{ kind: string }>('GET', '/v1/whoami')).kind, 'local-admin');
+  // What a client writes into a body or a header does not make a request a direct invocation.
+  const forged = Buffer.from(JSON.stringify({ holdfast: 'admin', method: 'GET', path: '/v1/whoami' }));
+  const answer = await admin.invoke<HttpAnswer>(httpEvent('POST', '/v1/tokens', forged));
+  assert.equal(answer.statusCode, 401);
+  const mixed = { ...httpEvent('GET', '/v1/whoami'), holdfast: 'admin', method: 'GET', path: '/v1/whoami' };
+  assert.equal((await admin.invoke<HttpAnswer>(mixed)).statusCode, 401);
+  for (const odd of [{}, { Records: [], holdfast: 'admin' }, { requestContext: {}, holdfast: 'admin' }]) {
+    await assert.rejects(admin.invoke(odd), /unknown kind/);
+    await assert.rejects(deployment.identity.invoke(odd), /unknown kind/);
+  }
+});
+
+test('R06 of 200 enrollments with one token at once, exactly one succeeds, on DynamoDB too', async () => {
+  const token = await mint();
+  const nodes = (items: readonly ScannedItem[]) =>
+    items.filter((item) => String(item['pk']?.S).startsWith('node#')).length;
+  const before = nodes(await scan());
+  const successes = (await entriesOf('node.enroll', 'success')).length;
+  const machines = await Promise.all(Array.from({ length: 200 }, () => createMachine()));
+  const answers = await Promise.all(machines.map((machine) => post('/v1/enroll', enrollBytes(machine, token))));
+  const winners = answers.flatMap(({ statusCode }, index) => (statusCode === 200 ? [index] : []));
+  assert.equal(winners.length, 1, JSON.stringify(answers.map(({ statusCode }) => statusCode)));
+  assert.equal(nodes(await scan()), before + 1);
+  assert.equal((await entriesOf('node.enroll', 'success')).length, successes + 1);
+  // A lost answer strands nobody: the same key and token get the same node again.
+  const again = await post('/v1/enroll', enrollBytes(machines[winners[0]!]!, token));
+  assert.equal(again.statusCode, 200);
+  assert.equal(nodes(await scan()), before + 1);
+  // R07: neither token nor secret is anywhere in the table.
+  const stored = JSON.stringify(await scan(), (_, value) =>
+    value?.type === 'Buffer' ? Buffer.from(value.data).toString('latin1') : value,
+  );
+  assert(!stored.includes(token.slice(4, 30)));
+});
+
+test('R09 enrollment and revocation of one UUID at once: whatever the order, it never comes back', async () => {
+  for (let round = 0; round < 5; round += 1) {
+    const { machine } = await enroll();
+    const token = await mint();
+    await Promise.all([
+      post('/v1/enroll', enrollBytes({ ...machine, ...(await createMachine({ uuid: machine.uuid })) }, token)),
+      direct('POST', `/v1/nodes/${machine.uuid}/revoke`, { reason: 'lost' }).catch(() => undefined),
+      post('/v1/renew', renewBytes(machine, Date.now())),
+    ]);
+    const late = await post('/v1/enroll', enrollBytes(machine, await mint()));
+    assert.notEqual(late.statusCode, 200, late.body);
+    assert.notEqual((await post('/v1/renew', renewBytes(machine, Date.now() + 1))).statusCode, 200);
+  }
+});
+
+test('R08 two gateways on one table: a revocation reaches both within 2 s, and one that is killed takes nobody along', async (t) => {
+  const gateways = await Promise.all([deployment.startGateway(), deployment.startGateway()]);
+  assert(deployment.invocations.every((each) => each.endsWith(' AWS4-HMAC-SHA256')));
+  const [node, other] = [await enroll(), await enroll()];
+  const sessions = await Promise.all(gateways.map((gateway) => connectOnceKnown(node, gateway)));
+  const started = performance.now();
+  const ended = sessions.map(async (session) => {
+    await session.ended;
+    return performance.now() - started;
+  });
+  await direct('POST', `/v1/nodes/${node.machine.uuid}/revoke`, { reason: 'stolen' });
+  const returned = performance.now() - started;
+  const times = await Promise.all(ended);
+  for (const gateway of gateways)
+    await assert.rejects(connect(node, gateway).then((s) => s.checkIn({ agentVersion: '1' })));
+  t.diagnostic(
+    `revoke returned after ${Math.round(returned)} ms; streams cut after ${times.map(Math.round).join(', ')} ms`,
+  );
+  assert(times.every((ms) => ms - returned <= 2_000));
+
+  const held = await connectOnceKnown(other, gateways[1]!);
+  gateways[0]!.child.kill('SIGKILL');
+  await gateways[0]!.ended;
+  assert.equal((await held.checkIn({ agentVersion: '0.1.0' })).quarantined, false);
+  held.close();
+
+  gateways[1]!.child.kill('SIGTERM');
+  const [code] = await gateways[1]!.ended;
+  assert.equal(code, 0, gateways[1]!.log());
+});
+
+test('stream to sealer to S3: what stands under the checkpoint that KMS signed is whole', async () => {
+  await enroll();
+  const publication = openS3Publication(deployment.s3, deployment.buckets.log);
+  // Events come twice and at once; both say only that it is time.
+  const event = { Records: [{ eventSource: 'aws:dynamodb', eventName: 'INSERT' }] };
+  const sizes = await Promise.all([1, 2, 3].map(() => sealer.invoke<{ size?: number }>(event)));
+  assert(sizes.some(({ size }) => (size ?? 0) > 0));
+  const second = await deployment.startLambda('sealer');
+  await enroll();
+  await Promise.all([sealer, second].map((each) => each.invoke(event).catch(() => undefined)));
+  await sealer.invoke({ source: 'aws.events' });
+  const verdicts = await verifyLog({
+    source: publication,
+    verifiers: [parseVerifierKey(fleet.log.key)],
+    now: Date.now,
+  });
+  for (const name of ['integrity', 'completeness', 'freshness'] as const) {
+    assert.equal(verdicts[name].verdict, 'pass', JSON.stringify(verdicts));
+  }
+  await second.stop();
+});
+
+test('R08 a stream that stops makes the gateway refuse within 10 s, rather than serve from memory', async (t) => {
+  const gateway = await deployment.startGateway();
+  const session = await connectOnceKnown(await enroll(), gateway);
+  const { client } = deployment.clients;
+  await client.send(
+    new UpdateTableCommand({ TableName: deployment.table, StreamSpecification: { StreamEnabled: false } }),
+  );
+  const stoppedAt = performance.now();
+  const isReady = async () => (await fetch(`http://127.0.0.1:${gateway.healthPort}/readyz`)).status === 200;
+  assert(await isReady());
+  // Until then it may serve; once it is not ready, it must not.
+  for (let polls = 0; (await isReady()) && polls < 300; polls += 1) await sleep(100);
+  t.diagnostic(`not ready ${Math.round(performance.now() - stoppedAt)} ms after the stream was stopped`);
+  assert(performance.now() - stoppedAt <= 12_000);
+  await assert.rejects(session.checkIn({ agentVersion: '0.1.0' }));
+  session.close();
+});
+
+test('R10 the environment of every function holds names alone, and no value that a key or token could be', () => {
+  for (const name of ['gateway', 'identity', 'admin', 'sealer'] as const) {
+    for (const [key, value] of Object.entries(deployment.environmentOf(name))) {
+      assert(!/PRIVATE KEY|hfe_|hfla_|vgot_/.test(value), key);
+      assert(/_(TABLE|ARN|BUCKET|REGION|GATEWAY|URL)$/.test(key), `${name} has ${key}`);
+    }
+  }
+});
