@@ -1,5 +1,6 @@
 /** The entry of the command `holdfast`: the process's streams, signals and environment, and nothing else. */
 import { runCli } from './program.ts';
+import { readSecret } from './secret-input.ts';
 
 // A reader that went away (`| head`) is no failure of ours.
 for (const stream of [process.stdout, process.stderr])
@@ -13,6 +14,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   err: (text) => process.stderr.write(text),
   width: process.stdout.isTTY ? process.stdout.columns : undefined,
   interactive: process.stderr.isTTY === true,
+  secret: readSecret,
   environment: { HOLDFAST_STATE: process.env['HOLDFAST_STATE'] },
   // A terminal sends its signal to the whole group, and a launcher may send it again: only the first one counts.
   stopped: () =>

@@ -2,8 +2,11 @@
 import { Command, CommanderError } from 'commander';
 import { auditCommand } from './commands/audit.ts';
 import { completionCommand } from './commands/completion.ts';
+import { driftCommand } from './commands/drift.ts';
 import { nodeCommand } from './commands/node.ts';
 import { policyCommand } from './commands/policy.ts';
+import { runCommand } from './commands/run.ts';
+import { secretCommand } from './commands/secret.ts';
 import { statusCommand } from './commands/status.ts';
 import { tokenCommand } from './commands/token.ts';
 import { upCommand } from './commands/up.ts';
@@ -38,8 +41,11 @@ export function buildProgram(terminal: Terminal): Command {
     upCommand,
     statusCommand,
     nodeCommand,
+    runCommand,
+    driftCommand,
     tokenCommand,
     policyCommand,
+    secretCommand,
     auditCommand,
     completionCommand,
   ])

@@ -9,6 +9,11 @@ export type Terminal = {
   readonly width: number | undefined;
   /** Whether messages go to a person, so that progress may be shown. */
   readonly interactive: boolean;
+  /**
+   * A value that must not be seen: all of standard input when that is no terminal, otherwise one line that is typed
+   * without being shown.
+   */
+  secret?(prompt: string): Promise<Uint8Array>;
   readonly environment: { readonly HOLDFAST_STATE?: string | undefined };
   /** Resolves when the process is told to stop. Until it is called, such a signal just ends the process. */
   stopped(): Promise<void>;

@@ -5,6 +5,7 @@ import { AuditError } from '../../lib/audit/port.ts';
 import { CryptoError } from '../../lib/crypto/errors.ts';
 import { IdentityError } from '../../lib/identity/errors.ts';
 import { PolicyError } from '../../lib/policy/errors.ts';
+import { SecretsError } from '../../lib/secrets/errors.ts';
 import { StoreError } from '../../lib/store/port.ts';
 
 /** The permanent names of what can go wrong; `type` is `urn:holdfast:problem:<name>`. */
@@ -100,6 +101,7 @@ export function toProblem(error: unknown): Problem {
       cause: error,
       reason: error.code,
     });
+  if (error instanceof SecretsError) return fromSecrets(error);
   if (error instanceof CryptoError) return new Problem('invalid-request', error.message, { reason: error.code });
   if (error instanceof AccessError) return fromAccess(error);
   return new Problem('internal', '', { cause: error });
@@ -143,6 +145,28 @@ function fromIdentity(error: IdentityError): Problem {
     case 'revoked':
     case 'not_open':
       return new Problem('refused', error.message, options);
+    default:
+      return error.code satisfies never;
+  }
+}
+
+/** No message of this domain quotes a value. */
+function fromSecrets(error: SecretsError): Problem {
+  const text = error.hint === undefined ? error.message : `${error.message}. ${error.hint}`;
+  const options = { cause: error, reason: error.code };
+  switch (error.code) {
+    case 'not_found':
+      return new Problem('not-found', text, options);
+    case 'bad_reference':
+    case 'bad_value':
+    case 'misplaced':
+      return new Problem('invalid-request', text, options);
+    case 'conflict':
+      return new Problem('conflict', text, options);
+    case 'unavailable':
+    case 'loose_permissions':
+    case 'not_authentic':
+      return new Problem('unavailable', text, options);
     default:
       return error.code satisfies never;
   }

@@ -10,8 +10,8 @@ import type { Store } from '../../lib/store/port.ts';
 import type { Route } from './route.ts';
 import { apiTokenRoutes } from './routes/api-tokens.ts';
 import { auditRoutes } from './routes/audit.ts';
-import { eventRoutes } from './routes/events.ts';
 import { driftRoutes } from './routes/drift.ts';
+import { eventRoutes } from './routes/events.ts';
 import { factRoutes } from './routes/facts.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { releaseRoutes } from './routes/releases.ts';
@@ -35,11 +35,13 @@ export type AdminDeps = AccountDeps & {
   /** The base URL that nodes reach this host by. */
   readonly url: () => string;
   readonly gateway: () => GatewayStatus;
-  readonly secrets: SecretsProvider;
+  /** Where there is none, there are no routes about secrets, and nothing that needs one is published. */
+  readonly secrets?: SecretsProvider;
   readonly release: () => { readonly number: number; readonly digest: string } | undefined;
 };
 
 export function adminRoutes(deps: AdminDeps): readonly Route[] {
+  const { secrets } = deps;
   return [
     ...statusRoutes({ ...deps, pin: toBase64url(deps.pin) }),
     ...nodeRoutes(deps),
@@ -48,7 +50,7 @@ export function adminRoutes(deps: AdminDeps): readonly Route[] {
     ...driftRoutes(deps),
     ...tokenRoutes(deps),
     ...releaseRoutes({ ...deps, trust: deps.descriptor }),
-    ...secretRoutes({ ...deps, origin: deps.descriptor.log.origin }),
+    ...(secrets === undefined ? [] : secretRoutes({ ...deps, secrets, origin: deps.descriptor.log.origin })),
     ...auditRoutes(deps),
     ...eventRoutes(deps),
     ...sessionRoutes(deps),

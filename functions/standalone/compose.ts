@@ -12,6 +12,7 @@ import { pemEncode } from '../../lib/crypto/x509.ts';
 import { createNodeCertificates } from '../../lib/identity/certificates.ts';
 import { openNodeDirectory } from '../../lib/identity/directory.ts';
 import { openLocalKeys } from '../../lib/keys/local.ts';
+import { openLocalSecrets } from '../../lib/secrets/local.ts';
 import { openBlobDirectory } from '../../lib/store/blobs-directory.ts';
 import { openSqliteStore } from '../../lib/store/sqlite.ts';
 import { createAdminApp } from '../admin/app.ts';
@@ -100,6 +101,7 @@ async function start(options: StandaloneOptions, closing: ReturnType<typeof clos
     await sealer.sealOnce();
   });
 
+  const secrets = await openLocalSecrets({ directory: paths.secrets, sealer: keys.sealer, now });
   const directory = await openNodeDirectory({ store, now, logger });
   closing.add(() => directory.close());
 
@@ -108,7 +110,7 @@ async function start(options: StandaloneOptions, closing: ReturnType<typeof clos
   const { certDer, keyPem } = await tlsFor('gateway');
   const gateway = await orPortTaken(config, 'gateway', paths, () =>
     startGateway(
-      { store, blobs, audit, directory, logger, now },
+      { store, blobs, audit, directory, logger, now, secrets: { provider: secrets, audit } },
       {
         host: config.listen,
         port: config.ports.gateway,
@@ -150,6 +152,7 @@ async function start(options: StandaloneOptions, closing: ReturnType<typeof clos
       url: () => url,
       gateway: () => ({ address: gatewayAddress, ready: gateway.ready(), connections: gateway.connections }),
       release: directory.release,
+      secrets,
       passwords: access.passwords,
       ...(access.issuer === undefined ? {} : { issuer: access.issuer }),
     }),

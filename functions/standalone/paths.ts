@@ -15,6 +15,8 @@ export function statePaths(root: string) {
     fleet: join(root, 'fleet.json'),
     /** Private keys, sealed; see lib/keys. */
     keys: join(root, 'keys'),
+    /** Secret values, sealed under master keys that `keys` seals; see lib/secrets. */
+    secrets: join(root, 'secrets'),
     store: join(root, 'store.sqlite'),
     blobs: join(root, 'blobs'),
     /** The published audit log: checkpoint and tiles. */

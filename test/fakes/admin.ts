@@ -18,6 +18,7 @@ import type { FleetDescriptor } from '../../lib/identity/descriptor.ts';
 import { createMemoryBlobs } from '../../lib/store/blobs-memory.ts';
 import type { Store } from '../../lib/store/port.ts';
 import { createAccessWorld } from './access.ts';
+import { createMemorySecrets } from './secrets.ts';
 
 export const testSite = 'https://cp.test';
 export const testLocalAdminToken = 'hfla_test-token-of-the-local-admin';
@@ -57,7 +58,8 @@ export async function createAdminWorld(options: AdminWorldOptions = {}) {
     url: () => testSite,
     gateway: () => ({ address: '127.0.0.1:2', ready: true, connections: 0 }),
     release: () => undefined,
-  } as Parameters<typeof adminRoutes>[0]);
+    secrets: createMemorySecrets(),
+  } as unknown as Parameters<typeof adminRoutes>[0]);
   const makeApp = () =>
     createAdminApp(
       {

@@ -6,6 +6,7 @@ import { fromBase64url, toBase64url } from '../../../lib/crypto/encoding.ts';
 import { currentRelease, getRelease, listReleases, type StoredRelease } from '../../../lib/policy/history.ts';
 import { type PublishDeps, publishRelease } from '../../../lib/policy/publish.ts';
 import type { PolicyTrust } from '../../../lib/policy/verify.ts';
+import type { SecretsProvider } from '../../../lib/secrets/provider.ts';
 import { type BlobStore, maxBlobBytes, parseBlobDigest } from '../../../lib/store/blobs.ts';
 import type { Store } from '../../../lib/store/port.ts';
 import { Problem } from '../problem.ts';
@@ -18,6 +19,7 @@ type ReleaseRouteDeps = {
   readonly audit: AuditLog;
   readonly now: () => number;
   readonly trust: PolicyTrust;
+  readonly secrets?: Pick<SecretsProvider, 'existing'>;
 };
 
 /** A line of the history. */
