@@ -56,5 +56,5 @@ export const defaultLimits: GatewayLimits = {
   cutGraceMs: 100,
   checkInIntervalMs: 60_000,
   maxCheckInsPerSecond: 4_000,
-  pushSpreadMs: 1_000,
+  pushSpreadMs: 500,
 };
