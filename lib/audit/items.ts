@@ -18,9 +18,13 @@ export function laneName(writerId: string, k: number): string {
 
 export const lanePartition = (lane: string): string => `lane#${lane}`;
 export const slotKey = (lane: string, n: number): Key => ({ pk: lanePartition(lane), sk: formatNumber(n) });
-export const slotPut = (lane: string, n: number, entry: Uint8Array): Write => ({
+/**
+ * A slot: entries [n, n + entries.length) of a lane, which were written together. Its key is the first number, so two
+ * writers who both go on from the same entry want the same slot, and `absent` lets one of them have it.
+ */
+export const slotPut = (lane: string, n: number, entries: readonly Uint8Array[]): Write => ({
   kind: 'put',
-  item: { ...slotKey(lane, n), e: entry },
+  item: { ...slotKey(lane, n), e: entries.length === 1 ? (entries[0] as Uint8Array) : entries },
   when: { kind: 'absent' },
 });
 
@@ -46,40 +50,58 @@ export function isReserved(pk: string): boolean {
   );
 }
 
-export function slotBytes(item: Item): Uint8Array {
-  const bytes = item['e'];
-  if (!(bytes instanceof Uint8Array)) throw new AuditError('corrupt', `slot ${item.pk} ${item.sk} holds no entry`);
-  return bytes;
+/** The entries of a slot, one at least. Throws `AuditError` `corrupt`. */
+export function slotEntries(item: Item): readonly Uint8Array[] {
+  const stored = item['e'];
+  const entries = Array.isArray(stored) ? stored : [stored];
+  if (entries.length === 0 || !entries.every((entry) => entry instanceof Uint8Array)) {
+    throw new AuditError('corrupt', `slot ${item.pk} ${item.sk} holds no entries`);
+  }
+  return entries;
 }
 
-/** The newest slot of a lane. */
+/** The newest entry of a lane. */
 export async function readLaneTail(
   store: Store,
   lane: string,
 ): Promise<{ readonly n: number; readonly entry: Uint8Array } | undefined> {
   const { items } = await store.query({ pk: lanePartition(lane), descending: true, limit: 1 });
   const [item] = items;
-  return item && { n: Number(item.sk), entry: slotBytes(item) };
+  if (item === undefined) return undefined;
+  const entries = slotEntries(item);
+  return { n: Number(item.sk) + entries.length - 1, entry: entries.at(-1) as Uint8Array };
 }
 
-/** Slots [from, to) of a lane, in order, as they stand: the caller finds gaps. */
-export async function readSlots(
-  store: Store,
-  lane: string,
-  from: number,
-  to: number,
-): Promise<{ readonly n: number; readonly entry: Uint8Array }[]> {
-  const slots: { n: number; entry: Uint8Array }[] = [];
-  const range = { pk: lanePartition(lane), from: formatNumber(from), to: formatNumber(to) };
-  for (let after: string | undefined; slots.length < to - from; ) {
+type NumberedEntry = { readonly n: number; readonly entry: Uint8Array };
+
+/** Entries [from, to) of a lane, in order, as they stand: the caller finds gaps. */
+export async function readSlots(store: Store, lane: string, from: number, to: number): Promise<NumberedEntry[]> {
+  const found: NumberedEntry[] = [];
+  const pk = lanePartition(lane);
+  const add = (item: Item) => {
+    const first = Number(item.sk);
+    for (const [i, entry] of slotEntries(item).entries()) {
+      if (first + i >= from && first + i < to) found.push({ n: first + i, entry });
+    }
+  };
+  const range = { pk, from: formatNumber(from), to: formatNumber(to) };
+  let after: string | undefined;
+  do {
+    // Never more slots than entries are wanted.
     const page = await store.query({
       ...range,
-      limit: to - from - slots.length,
+      limit: to - from - found.length,
       ...(after !== undefined && { after }),
     });
-    for (const item of page.items) slots.push({ n: Number(item.sk), entry: slotBytes(item) });
-    if (page.next === undefined) break;
+    // A slot that begins before `from` may reach into the range; mostly none does.
+    if (after === undefined && from > 0 && Number(page.items[0]?.sk) !== from) await addSlotBefore();
+    for (const item of page.items) add(item);
     after = page.next;
+  } while (after !== undefined && found.length < to - from);
+  return found;
+
+  async function addSlotBefore(): Promise<void> {
+    const before = await store.query({ pk, to: formatNumber(from), descending: true, limit: 1 });
+    for (const item of before.items) add(item);
   }
-  return slots;
 }

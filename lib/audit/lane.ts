@@ -6,7 +6,7 @@ import { equalBytes } from '../crypto/encoding.ts';
 import { type Store, StoreError, type Write } from '../store/port.ts';
 import { bodyHash, laneHash, laneStart } from './chain.ts';
 import { buildEntry, parseEntry, parseEvent, type Seen } from './entry.ts';
-import { laneKey, laneName, readLaneTail, slotBytes, slotKey, slotPut } from './items.ts';
+import { laneKey, laneName, readLaneTail, slotEntries, slotKey, slotPut } from './items.ts';
 import type { Operation } from './operation.ts';
 import { AuditError } from './port.ts';
 import { systemActor } from './system-entry.ts';
@@ -145,16 +145,22 @@ export function createLane(deps: LaneDeps, number: number): Lane {
     });
   }
 
-  /** The callers' writes first, in order, so that the store's indexes lead back to them; then the slots. */
+  /** The callers' writes first, in order, so that the store's indexes lead back to them; then the slot. */
   function transactionOf(at: Place, built: ReturnType<typeof buildEntries>): Write[] {
     const writes = built.flatMap(({ operation }) => operation.writes);
-    for (const { n, bytes } of built) writes.push(slotPut(at.lane, n, bytes));
+    writes.push(
+      slotPut(
+        at.lane,
+        at.n,
+        built.map(({ bytes }) => bytes),
+      ),
+    );
     if (at.n === 0) writes.push({ kind: 'put', item: { ...laneKey(at.lane), opened: deps.now() } });
     return writes;
   }
 
   async function tryWrite(at: Place, writes: readonly Write[], bytes: Uint8Array): Promise<Attempt> {
-    const slots = writes.findIndex((write) => write.kind === 'put' && write.item.pk === slotKey(at.lane, at.n).pk);
+    const slot = writes.findIndex((write) => write.kind === 'put' && write.item.pk === slotKey(at.lane, at.n).pk);
     let doubt = false;
     let cause: unknown;
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
@@ -169,9 +175,9 @@ export function createLane(deps: LaneDeps, number: number): Lane {
         cause = error;
         if (error.code !== 'unknown_outcome') continue;
         doubt = true;
-        failed = [slots];
+        failed = [slot];
       }
-      if (!failed.some((index) => index >= slots)) return { failed, doubt };
+      if (!failed.some((index) => index >= slot)) return { failed, doubt };
       const standing = await standingAt(at, doubt);
       if (standing !== undefined) return equalBytes(standing, bytes) ? 'written' : 'fenced';
     }
@@ -186,9 +192,10 @@ export function createLane(deps: LaneDeps, number: number): Lane {
     }
   }
 
+  /** The first entry of what stands in the slot: it names its operation, so it tells one try from another. */
   async function readSlot(at: Place): Promise<Uint8Array | undefined> {
     const item = await store.get(slotKey(at.lane, at.n));
-    return item && slotBytes(item);
+    return item && slotEntries(item)[0];
   }
 
   async function withRetry<T>(read: () => Promise<T>): Promise<T> {
@@ -215,7 +222,7 @@ export function createLane(deps: LaneDeps, number: number): Lane {
     const detail = { type: 'log.gap', count, reason: 'outcome_unknown' };
     const text = parseEvent({ ...event, outcome: 'failure', detail }, deps.newOperationId());
     const ignore = () => undefined;
-    return { event: text, writes: [], keys: [], bytes: 0, alone: true, resolve: ignore, reject: ignore };
+    return { event: text, writes: [], keys: [], bytes: 0, entryBytes: 0, alone: true, resolve: ignore, reject: ignore };
   }
 
   return { commit };

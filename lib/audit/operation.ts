@@ -15,6 +15,8 @@ export type Operation = {
   readonly writes: readonly Write[];
   readonly keys: readonly string[];
   readonly bytes: number;
+  /** At least as many as its entry will have. */
+  readonly entryBytes: number;
   /** Set once it was refused together with others as `invalid`: from then on it is tried by itself. */
   alone: boolean;
   readonly resolve: (outcome: AppendOutcome) => void;
@@ -45,6 +47,7 @@ export function parseOperation(init: OperationInit) {
     writes,
     keys: writes.map((write) => formatKey(keyOf(write))),
     bytes: writes.reduce((sum, write) => sum + roughSize(write), 0),
+    entryBytes: bytes + maxPlaceBytes,
     alone: false,
   };
 }
@@ -68,13 +71,15 @@ export function takeBatch(queue: Operation[]): Operation[] {
   const keys = new Set<string>();
   let writes = 0;
   let bytes = 0;
+  let entries = 0;
   let count = 0;
   for (const operation of queue) {
-    writes += operation.writes.length + 1;
-    bytes += operation.bytes + maxSlotBytes;
-    const fits = writes <= maxBatchWrites && bytes <= maxBatchBytes && !operation.alone;
+    writes += operation.writes.length;
+    bytes += operation.bytes;
+    entries += operation.entryBytes;
+    const fits = writes <= maxBatchWrites && bytes <= maxBatchBytes && entries <= maxSlotBytes && !operation.alone;
     // What touches the same item as an earlier operation waits, with everything behind it: order is kept.
-    if (count > 0 && (!fits || operation.keys.some((key) => keys.has(key)))) break;
+    if (count > 0 && (!fits || count >= maxBatchEntries || operation.keys.some((key) => keys.has(key)))) break;
     for (const key of operation.keys) keys.add(key);
     count += 1;
     if (operation.alone) break;
@@ -82,11 +87,13 @@ export function takeBatch(queue: Operation[]): Operation[] {
   return queue.splice(0, count);
 }
 
-/** One fewer than a transaction has, for the lane's registration. */
-const maxBatchWrites = 99;
+/** Two fewer than a transaction has, for the slot and the lane's registration. */
+const maxBatchWrites = 98;
 /** Below the 4 MiB that a transaction holds (Amazon DynamoDB Developer Guide, "Service quotas"). */
 const maxBatchBytes = 3 * 1024 * 1024;
-const maxSlotBytes = 1024;
+/** A slot is one item, of 400 KiB at most; entries together stay well below. */
+const maxSlotBytes = 320 * 1024;
+const maxBatchEntries = 512;
 
 function formatKey({ pk, sk }: Key): string {
   return `${pk.length}:${pk}${sk}`;

@@ -91,7 +91,7 @@ function nextBlock(
   const next = grow(origin, head, bodies, marks, time);
   const writes = [
     putBlock(block),
-    ...own.map((bytes, i) => slotPut(systemLane, system.next + i, bytes)),
+    slotPut(systemLane, system.next, own),
     moveHead(origin, head, next),
     ...closed.map((lane): Write => ({ kind: 'delete', key: laneKey(lane) })),
   ];
@@ -161,7 +161,7 @@ export async function closeDeadLanes(deps: SealDeps, head: Head): Promise<void> 
     };
     const bytes = buildSystemEntry('lane.close', { kind: 'lane', id: lane }, { lane }, place, deps.random);
     try {
-      await deps.store.transact([slotPut(lane, mark.next, bytes)]);
+      await deps.store.transact([slotPut(lane, mark.next, [bytes])]);
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       return; // Nothing depends on it: the next seal tries again.

@@ -62,25 +62,31 @@ async function readBlock(store: Store, { first, lanes, order }: Block): Promise<
   const slots = await Promise.all(
     lanes.map(({ lane, from }, i) => readSlots(store, lane, from, from + (counts[i] as number))),
   );
+  const crowded = slots.findIndex((found, i) => found.length > (counts[i] as number));
+  if (crowded >= 0) throw new CorruptSequence(first, `lane ${lanes[crowded]?.lane} holds an entry twice`);
   const used = lanes.map(() => 0);
-  return order.map((turn, position) => {
+  const entries: Uint8Array[] = [];
+  for (const [position, turn] of order.entries()) {
     const at = used[turn] as number;
     used[turn] = at + 1;
     const slot = slots[turn]?.[at];
     const lane = lanes[turn] as Block['lanes'][number];
     if (slot === undefined || slot.n !== lane.from + at) {
-      throw new CorruptSequence(first + position, `entry ${lane.from + at} of lane ${lane.lane} is missing`);
+      throw new CorruptSequence(first + position, `entry ${lane.from + at} of lane ${lane.lane} is missing`, entries);
     }
-    return slot.entry;
-  });
+    entries.push(slot.entry);
+  }
+  return entries;
 }
 
-/** The sequence can't be read at `index`. */
+/** The sequence can't be read at `index`. `read` are those entries of its block that stand before it. */
 export class CorruptSequence extends AuditError {
   readonly index: number;
-  constructor(index: number, message: string) {
+  readonly read: readonly Uint8Array[];
+  constructor(index: number, message: string, read: readonly Uint8Array[] = []) {
     super('corrupt', message);
     this.index = index;
+    this.read = read;
   }
 }
 

@@ -31,7 +31,7 @@ export async function readBundle(source: EntrySource, first: number, width: numb
     return { entries: decodeBundle(bytes, width, exact !== undefined), isWhole: true, bytes };
   } catch (cause) {
     if (!(cause instanceof AuditError)) throw cause;
-    if (cause instanceof CorruptSequence) return broken(cause.message, cause.index);
+    if (cause instanceof CorruptSequence) return broken(cause.message, cause.index, cause.read);
     if (cause instanceof BundleError) return broken(cause.message, first + cause.position, cause.read);
     return broken(cause.message, first);
   }

@@ -5,7 +5,7 @@ import { createTestLog, testEvent } from '../../test/fakes/audit-log.ts';
 import { canonicalize } from '../crypto/jcs.ts';
 import type { Item, Write } from '../store/port.ts';
 import { parseEntry } from './entry.ts';
-import { headKey, laneKey, readSlots, slotKey } from './items.ts';
+import { formatNumber, headKey, laneKey, lanePartition, readSlots, slotEntries, slotKey } from './items.ts';
 import { listEntries } from './list.ts';
 import { isSound } from './verdicts.ts';
 import { verifyStore } from './verify-store.ts';
@@ -32,11 +32,23 @@ async function makeLog() {
   return { ...log, change, verify, indexOf };
 }
 
-const edited = async (log: Awaited<ReturnType<typeof makeLog>>, n: number): Promise<Write> => {
-  const [slot] = await readSlots(log.store, 'w-0', n, n + 1);
-  const entry = { ...parseEntry(slot!.entry), outcome: 'denied' as const };
-  return { kind: 'put', item: { ...slotKey('w-0', n), e: Buffer.from(canonicalize(entry)) } };
-};
+/** The slot of lane w-0 that holds entry n, with what `change` makes of that entry; without any left, its deletion. */
+async function changed(
+  log: Awaited<ReturnType<typeof makeLog>>,
+  n: number,
+  change: (entry: Uint8Array) => readonly Uint8Array[],
+): Promise<Write> {
+  const { items } = await log.store.query({ pk: lanePartition('w-0'), to: formatNumber(n + 1), descending: true });
+  const [slot] = items;
+  const first = Number(slot!.sk);
+  const entries = slotEntries(slot!).flatMap((entry, i) => (first + i === n ? change(entry) : [entry]));
+  if (entries.length === 0) return { kind: 'delete', key: slotKey('w-0', first) };
+  return { kind: 'put', item: { ...slotKey('w-0', first), e: entries } };
+}
+
+const edited = (log: Awaited<ReturnType<typeof makeLog>>, n: number) =>
+  changed(log, n, (bytes) => [Buffer.from(canonicalize({ ...parseEntry(bytes), outcome: 'denied' }))]);
+const dropped = (log: Awaited<ReturnType<typeof makeLog>>, n: number) => changed(log, n, () => []);
 
 test('R29 the store that nobody touched passes, with and without a publication', async () => {
   const log = await makeLog();
@@ -62,7 +74,22 @@ test('R30 an entry edited in the database is named', async () => {
 test('R30 an entry deleted from the database is named', async () => {
   const log = await makeLog();
   const index = await log.indexOf(100);
-  await log.change({ kind: 'delete', key: slotKey('w-0', 100) });
+  await log.change(await dropped(log, 100));
+  const { integrity } = await log.verify();
+  assert.equal(integrity.verdict, 'fail');
+  assert.equal(integrity.index, index);
+});
+
+test('R30 a slot put over another is found', async () => {
+  const log = await makeLog();
+  await log.change({ kind: 'put', item: { ...slotKey('w-0', 100), e: Buffer.from('{}') } });
+  assert.equal((await log.verify()).integrity.verdict, 'fail');
+});
+
+test('R30 a slot deleted from the database is named', async () => {
+  const log = await makeLog();
+  const index = await log.indexOf(90);
+  await log.change({ kind: 'delete', key: slotKey('w-0', 90) });
   const { integrity } = await log.verify();
   assert.equal(integrity.verdict, 'fail');
   assert.equal(integrity.index, index);
@@ -72,7 +99,7 @@ test('R30 an unsealed entry that is edited or dropped is found, and sealing stop
   for (const kind of ['edit', 'drop'] as const) {
     const log = await makeLog();
     await log.writer.append(testEvent);
-    await log.change(kind === 'edit' ? await edited(log, 360) : { kind: 'delete', key: slotKey('w-0', 360) });
+    await log.change(kind === 'edit' ? await edited(log, 360) : await dropped(log, 360));
     const { integrity } = await log.verify();
     assert.equal(integrity.verdict, 'fail', kind);
     await assert.rejects(log.sealer.sealOnce(), { name: 'AuditError', code: 'corrupt' });

@@ -71,6 +71,22 @@ function checkMarks(head: Head, { findings, walk }: CheckedLog): void {
     findings.add('completeness', 'the marks in the head are not those of the entries');
 }
 
+/** What was read of a broken block comes with the error, so that it is looked into. */
+async function nextStretch(
+  stretches: AsyncIterator<{ readonly entries: readonly Uint8Array[] }>,
+  first: number,
+  held: readonly Uint8Array[],
+) {
+  try {
+    return await stretches.next();
+  } catch (cause) {
+    if (!(cause instanceof CorruptSequence)) throw cause;
+    const begun = cause.index - cause.read.length;
+    const read = [...held, ...cause.read.slice(Math.max(0, first + held.length - begun))];
+    throw new CorruptSequence(cause.index, cause.message, read);
+  }
+}
+
 function storeSource(store: Store, published: LogSource | undefined): EntrySource {
   let stretches: AsyncIterator<{ readonly entries: readonly Uint8Array[] }> | undefined;
   let held: readonly Uint8Array[] = [];
@@ -85,7 +101,7 @@ function storeSource(store: Store, published: LogSource | undefined): EntrySourc
     async entries(first, width) {
       stretches ??= readSequence(store, first, Number.MAX_SAFE_INTEGER)[Symbol.asyncIterator]();
       while (held.length < width) {
-        const { value, done } = await stretches.next();
+        const { value, done } = await nextStretch(stretches, first, held);
         if (done) break;
         held = held.length === 0 ? value.entries : [...held, ...value.entries];
       }

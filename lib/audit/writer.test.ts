@@ -79,7 +79,7 @@ test('what an append may not do is refused before anything is written', async ()
     testEvent,
     Array.from({ length: maxOperationWrites + 1 }, (_, i) => put(`${i}`)),
   );
-  await refused(testEvent, [slotPut('w-0', 0, new Uint8Array())]);
+  await refused(testEvent, [slotPut('w-0', 0, [new Uint8Array()])]);
   await refused(testEvent, [{ kind: 'delete', key: { pk: 'log', sk: 'head' } }]);
   await refused(testEvent, [{ kind: 'delete', key: { pk: 'block#0', sk: '0' } }]);
   await refused(testEvent, [{ kind: 'delete', key: { pk: 'lanes', sk: 'w-0' } }]);

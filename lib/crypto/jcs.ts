@@ -92,7 +92,11 @@ function encodeObject(value: object, depth: number): string {
   return `${text}}`;
 }
 
+/** Printable ASCII that is written as it is. */
+const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+
 function encodeString(text: string): string {
+  if (plain.test(text)) return `"${text}"`;
   // RFC 8785 §3.2.2.2: JSON.stringify escapes exactly what is asked, but would escape lone surrogates instead of refusing.
   if (!text.isWellFormed()) throw new CryptoError('malformed', 'text has a lone surrogate');
   return JSON.stringify(text);
