@@ -41,6 +41,9 @@ export type CrateSource = {
 const listKeys = ['requires', 'notify', 'before'] as const;
 const resourceKeys = [...listKeys, 'when', 'foreach'] as const;
 
+/** Looks at the bytes of a file, named relative to the policy directory, for what must not be in one. */
+export type Scan = (bytes: Uint8Array, file: string) => void;
+
 export type CrateInput = {
   readonly name: string;
   readonly root: YamlNode;
@@ -48,6 +51,7 @@ export type CrateInput = {
   readonly folder?: string;
   readonly types: ResourceTypes;
   readonly report: Report;
+  readonly scan: Scan;
   /** What `holdfast.yaml` gives every node. */
   readonly fleetVars: SourceVars;
   /** The names of what its bindings give to some. */

@@ -5,11 +5,12 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Contents, readPlainFile } from './contents.ts';
-import { type CrateSource, parseCrateSource } from './crate-source.ts';
+import { type CrateSource, parseCrateSource, type Scan } from './crate-source.ts';
 import { PolicyError } from './errors.ts';
 import { type HoldfastSource, noHoldfast, parseHoldfast } from './holdfast-source.ts';
 import { resolveIncludes } from './includes.ts';
 import { crateNamePattern, maxCrates } from './names.ts';
+import { findPlainSecrets } from './plain-secrets.ts';
 import { errorsInto, type Place, type Problem, type Report, warningsInto } from './problem.ts';
 import type { ResourceTypes } from './resource-types.ts';
 import { maxYamlBytes, parseYaml, quote, type YamlNode } from './yaml.ts';
@@ -33,13 +34,14 @@ export async function loadPolicyDirectory(root: string, types: ResourceTypes): P
   await assertPolicyDirectory(root);
   const problems: Problem[] = [];
   const report = errorsInto(problems);
-  const top = await loadYaml(join(root, 'holdfast.yaml'), 'holdfast.yaml', report);
+  const scan = scannerInto(problems);
+  const top = await loadYaml(join(root, 'holdfast.yaml'), 'holdfast.yaml', report, scan);
   const holdfast = top === undefined ? noHoldfast : parseHoldfast(top, report);
   const found = await findCrates(root, report, warningsInto(problems));
   const boundVars = new Set(holdfast.bindings.flatMap((binding) => [...binding.vars.keys()]));
   const crates: CrateSource[] = [];
   for (const { name, file, folder } of found) {
-    const node = await loadYaml(join(root, file), file, report);
+    const node = await loadYaml(join(root, file), file, report, scan);
     if (node === undefined) continue;
     crates.push(
       await parseCrateSource({
@@ -47,6 +49,7 @@ export async function loadPolicyDirectory(root: string, types: ResourceTypes): P
         root: node,
         types,
         report,
+        scan,
         fleetVars: holdfast.vars,
         boundVars,
         ...(folder === undefined ? {} : { folder }),
@@ -55,6 +58,22 @@ export async function loadPolicyDirectory(root: string, types: ResourceTypes): P
   }
   const crateNames = new Set(found.map((crate) => crate.name));
   return { holdfast: resolveIncludes(holdfast, crates, crateNames, report), crates, crateNames, problems };
+}
+
+/** Looks for secrets in each file once, however often it is used. */
+function scannerInto(problems: Problem[]): Scan {
+  const [report, warn] = [errorsInto(problems), warningsInto(problems)];
+  const seen = new Set<string>();
+  return (bytes, file) => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    for (const { place, what, isCertain } of findPlainSecrets(bytes, file)) {
+      const hint =
+        'Store it with "holdfast secret put", refer to it as secret:PATH, and replace the one that was here.';
+      const tell = isCertain ? report : warn;
+      tell('plain_secret', place, `${what} in plain sight`, hint);
+    }
+  };
 }
 
 /** One clear error for the commonest slip: the wrong folder. */
@@ -86,13 +105,14 @@ function reasonOf(cause: unknown): string {
   }
 }
 
-async function loadYaml(path: string, file: string, report: Report): Promise<YamlNode | undefined> {
+async function loadYaml(path: string, file: string, report: Report, scan: Scan): Promise<YamlNode | undefined> {
   const place = { file, line: 1, column: 1 };
   const read: Contents = await readPlainFile(path, file, maxYamlBytes);
   if (!read.ok) {
     report(read.code, place, read.message, read.hint);
     return undefined;
   }
+  scan(read.bytes, file);
   try {
     return parseYaml(read.bytes, file);
   } catch (error) {

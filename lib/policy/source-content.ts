@@ -15,7 +15,7 @@ import { checkTemplate, maxTemplateBytes } from './template.ts';
 import { type YamlEntry, type YamlMap, type YamlValue, yamlValue } from './yaml.ts';
 
 /** The crate that the content is of, and the names that a template of this resource may use. */
-export type ContentInput = Pick<CrateInput, 'name' | 'folder' | 'report'> & { readonly names: Names };
+export type ContentInput = Pick<CrateInput, 'name' | 'folder' | 'report' | 'scan'> & { readonly names: Names };
 
 const contentKeys: ReadonlySet<string> = new Set(['content', 'source', 'template']);
 
@@ -100,14 +100,17 @@ function inlineContent(text: string, field: YamlEntry, report: Report): Uint8Arr
 }
 
 async function sourceContent(source: string, field: YamlEntry, input: ContentInput): Promise<Uint8Array | undefined> {
-  const { folder, name, report } = input;
+  const { folder, name, report, scan } = input;
   if (folder === undefined) {
     const hint = `Move it to crates/${name}/crate.yaml, and the file to crates/${name}/files/.`;
     report('bad_path', field.value.place, 'a crate that is a single file has no files', hint);
     return undefined;
   }
   const read = await readContents(folder, source);
-  if (read.ok) return read.bytes;
+  if (read.ok) {
+    scan(read.bytes, `crates/${name}/${source}`);
+    return read.bytes;
+  }
   report(read.code, field.value.place, read.message, read.hint);
   return undefined;
 }
