@@ -12,6 +12,7 @@ import { readSignatures, signWithKeys } from '../sign.ts';
 import { formatTable } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 import { planCommand } from './policy-plan.ts';
+import { schemaCommand } from './policy-schema.ts';
 
 type SigningOptions = { readonly key?: readonly string[]; readonly signature?: readonly string[] };
 
@@ -19,6 +20,7 @@ export function policyCommand(terminal: Terminal): Command {
   const policy = new Command('policy').description('check, plan, sign, publish and roll back policy');
   policy.addCommand(checkCommand(terminal));
   policy.addCommand(planCommand(terminal));
+  policy.addCommand(schemaCommand(terminal));
   policy.addCommand(buildCommand(terminal));
   policy.addCommand(publishCommand(terminal));
   policy.addCommand(historyCommand(terminal));
