@@ -1,8 +1,7 @@
 /** Accounts: the numeric ids of users and groups, from the local files or, failing that, from the name service. */
-import { readFile } from 'node:fs/promises';
-import { runCommand } from './commands.ts';
 import { quote } from './directories.ts';
-import { HostError } from './host.ts';
+import { type Command, type CommandResult, HostError, type HostView } from './host.ts';
+import { parseGroup, parsePasswd } from './platform/account-files.ts';
 
 const numeric = /^(?:0|[1-9][0-9]{0,9})$/;
 
@@ -13,8 +12,10 @@ const lookupMs = 10_000;
 
 export type Database = 'passwd' | 'group';
 
-/** The id of an account. Read anew each time: an earlier resource of the run may have made it. */
-export async function accountId(database: Database, account: string | number): Promise<number> {
+export type AccountDeps = Pick<HostView, 'parsed'> & { probe(command: Command): Promise<CommandResult> };
+
+/** The id of an account. As the files are now: an earlier resource of the run may have made it. */
+export async function accountId(deps: AccountDeps, database: Database, account: string | number): Promise<number> {
   const name = String(account);
   if (numeric.test(name)) {
     return Number(name);
@@ -22,29 +23,22 @@ export async function accountId(database: Database, account: string | number): P
   if (!accountName.test(name)) {
     throw unknown(database, name);
   }
-  const local = findId(await readFile(`/etc/${database}`, 'utf8').catch(() => ''), name);
+  const place = { path: `/etc/${database}` };
+  const local =
+    database === 'passwd'
+      ? (await deps.parsed(place, parsePasswd)).get(name)?.uid
+      : (await deps.parsed(place, parseGroup)).get(name)?.gid;
   if (local !== undefined) {
     return local;
   }
-  const found = await runCommand({ argv: ['getent', database, name], signal: AbortSignal.timeout(lookupMs) }).catch(
-    () => undefined,
-  );
-  const id = found?.exitCode === 0 ? findId(found.output, name) : undefined;
-  if (id === undefined) {
+  const found = await deps
+    .probe({ argv: ['getent', database, name], signal: AbortSignal.timeout(lookupMs) })
+    .catch(() => undefined);
+  const id = found?.exitCode === 0 ? found.stdout.split(':')[2] : undefined;
+  if (id === undefined || !numeric.test(id)) {
     throw unknown(database, name);
   }
-  return id;
-}
-
-/** passwd(5) and group(5) alike: name, password, id, …, separated by colons. */
-function findId(text: string, name: string): number | undefined {
-  for (const line of text.split('\n')) {
-    const [entry, , id] = line.split(':');
-    if (entry === name && id !== undefined && numeric.test(id)) {
-      return Number(id);
-    }
-  }
-  return undefined;
+  return Number(id);
 }
 
 function unknown(database: Database, name: string): HostError {

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { quote } from './directories.ts';
 import { systemCode } from './errors.ts';
 import { type Command, type CommandResult, HostError } from './host.ts';
+import type { Redaction } from './redaction.ts';
 
 /** Of stdout and stderr together; the end says most about a failure. */
 const maxOutputBytes = 8 * 1024;
@@ -23,24 +24,40 @@ const environment = {
   HOME: '/',
 };
 
+/** What files get that a command makes with no mode of its own, whatever the agent was started with. */
+const commandUmask = 0o022;
+
 /** Runs a command to its end. Throws `timed_out` when the signal fires first, `system` when it can't be started. */
-export function runCommand(command: Command): Promise<CommandResult> {
+export function runCommand(command: Command & { readonly redaction?: Redaction }): Promise<CommandResult> {
   const [program, ...args] = command.argv;
   return new Promise((resolve, reject) => {
     if (command.signal.aborted) {
       reject(timedOut(program));
       return;
     }
-    const child = spawn(program, args, {
-      cwd: command.cwd ?? '/',
-      env: environment,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      // Its own process group, so that all of it can be killed.
-      detached: true,
-    });
-    const output = boundedTail(maxOutputBytes);
-    child.stdout.on('data', output.add);
-    child.stderr.on('data', output.add);
+    const child = withUmask(commandUmask, () =>
+      spawn(program, args, {
+        cwd: command.cwd ?? '/',
+        env: { ...environment, ...command.environment },
+        stdio: ['pipe', 'pipe', 'pipe'],
+        // Its own process group, so that all of it can be killed.
+        detached: true,
+        ...command.as,
+      }),
+    );
+    // A command needn't read its input to the end.
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(command.input);
+    const output = boundedTail(command.maxOutputBytes ?? maxOutputBytes);
+    const stdout = boundedTail(command.maxOutputBytes ?? maxOutputBytes);
+    // Before the output is cut to its end, which may begin in the midst of a secret.
+    const [clearOut, clearErr] = [command.redaction?.stream(), command.redaction?.stream()];
+    const addOut = (chunk: Buffer) => {
+      stdout.add(chunk);
+      output.add(chunk);
+    };
+    child.stdout.on('data', (chunk: Buffer) => addOut(clearOut?.push(chunk) ?? chunk));
+    child.stderr.on('data', (chunk: Buffer) => output.add(clearErr?.push(chunk) ?? chunk));
 
     const onAbort = () => {
       killGroup(child.pid);
@@ -62,12 +79,24 @@ export function runCommand(command: Command): Promise<CommandResult> {
         clearTimeout(timer);
         child.stdout.destroy();
         child.stderr.destroy();
-        resolve({ exitCode: code ?? undefined, output: output.text() });
+        addOut(clearOut?.end() ?? Buffer.alloc(0));
+        output.add(clearErr?.end() ?? Buffer.alloc(0));
+        resolve({ exitCode: code ?? undefined, output: output.text(), stdout: stdout.text() });
       };
       const timer = setTimeout(done, drainMs);
       child.once('close', done);
     });
   });
+}
+
+/** Starts something under a umask; `start` is synchronous, so nothing else of this process's sees it. */
+function withUmask<T>(umask: number, start: () => T): T {
+  const before = process.umask(umask);
+  try {
+    return start();
+  } finally {
+    process.umask(before);
+  }
 }
 
 function timedOut(program: string): HostError {

@@ -7,11 +7,13 @@
 import { formatCycle, orderResources } from '../lib/policy/order.ts';
 import { resourceKey } from '../lib/policy/resource-types.ts';
 import { AgentError, messageOf } from './errors.ts';
-import type { AnyExecutor, Change, Executors } from './executor.ts';
+import type { AnyExecutor, Change, ExecutorContext, Executors } from './executor.ts';
 import type { Guard } from './guard.ts';
 import { type Host, HostError } from './host.ts';
+import { type HostLease, leaseHost, viewOf } from './host-lease.ts';
 import type { Notifications } from './notifications.ts';
 import { referencesOf } from './references.ts';
+import type { LateTemplate } from './resources.ts';
 import { sweepTemporaries } from './sweep.ts';
 
 /** One resource of one crate, as built into a release. References are `type/id`, or `crate:type/id`. */
@@ -26,6 +28,8 @@ export type Resource = {
   readonly before?: readonly string[];
   /** Decided before the run: its `when` doesn't hold here, or can't be judged. */
   readonly decided?: { readonly result: 'skipped' | 'failed'; readonly reason: string };
+  /** A template that shows a secret, in place of the content. */
+  readonly late?: LateTemplate;
 };
 
 export type ResultKind = 'unchanged' | Change | 'skipped' | 'blocked' | 'failed';
@@ -46,6 +50,10 @@ export type EngineDeps = {
   readonly notifications: Notifications;
   /** The verified bytes of a blob of the release. */
   blob(sha256: string): Promise<Uint8Array>;
+  /** What is desired with its secrets in place. Throws when one can't be had; then only what needs it fails. */
+  open?(resource: Resource): Promise<unknown>;
+  /** Takes secrets out of what is reported. */
+  redact?(text: string): string;
   now(): number;
   /** A signal that fires after so many milliseconds: the time that one resource has. */
   deadline(timeoutMs: number): AbortSignal;
@@ -56,11 +64,13 @@ export type RunOptions = {
   readonly dryRun: boolean;
   /** When it fires, the resource under way is finished and the rest is skipped. */
   readonly stop?: AbortSignal;
+  /** Takes only these and what they notify, as if everything else were as desired. */
+  readonly only?: (resource: Resource) => boolean;
   readonly onOutcome?: (outcome: ResourceOutcome) => void;
 };
 
-/** For one check and apply; an `exec` may have a shorter time of its own, and this is its upper bound. */
-const resourceTimeoutMs = 65 * 60 * 1000;
+/** For one check and apply, unless the type says otherwise. */
+const resourceTimeoutMs = 10 * 60 * 1000;
 
 const maxReasonLength = 2048;
 
@@ -70,7 +80,20 @@ type Planned = Resource & { readonly key: string };
  * Runs all resources and returns one outcome each, in the order in which they were taken. Throws `bad_release` when
  * they can't be ordered; anything else that goes wrong is the outcome of a resource.
  */
-export async function runResources(
+export function runResources(
+  deps: EngineDeps,
+  resources: readonly Resource[],
+  options: RunOptions,
+): Promise<ResourceOutcome[]> {
+  const run = underWay.then(() => runAlone(deps, resources, options));
+  underWay = run.catch(() => undefined);
+  return run;
+}
+
+/** Between processes, the lock of the state directory does this; within one, runs wait for each other. */
+let underWay: Promise<unknown> = Promise.resolve();
+
+async function runAlone(
   deps: EngineDeps,
   resources: readonly Resource[],
   options: RunOptions,
@@ -88,12 +111,16 @@ export async function runResources(
   const run = new Run(deps, order.sorted, options);
   const outcomes: ResourceOutcome[] = [];
   for (const resource of order.sorted) {
+    if (!run.isMeant(resource)) {
+      continue;
+    }
     const started = deps.now();
     const { result, reason } = await run.take(resource);
     const outcome = {
       resource: `${resource.crate}/${resource.key}`,
       result,
-      reason: shorten(reason),
+      // Before it is cut: a part of a secret would not be found.
+      reason: shorten(deps.redact?.(reason) ?? reason),
       durationMs: Math.max(0, Math.round(deps.now() - started)),
     };
     outcomes.push(outcome);
@@ -101,6 +128,9 @@ export async function runResources(
   }
   return outcomes;
 }
+
+/** What a dry run can't tell. */
+class Untold extends Error {}
 
 type Taken = { readonly result: ResultKind; readonly reason: string };
 
@@ -111,8 +141,11 @@ class Run {
   readonly #needs: ReadonlyMap<string, readonly string[]>;
   readonly #notifies: ReadonlyMap<string, readonly string[]>;
   readonly #unmet = new Map<string, ResultKind>();
+  readonly #meant = new Set<string>();
   /** In a dry run: those that a change would have notified. */
   readonly #wouldNotify = new Set<string>();
+  /** In a dry run: the first that would change. */
+  #wouldChange: string | undefined;
 
   constructor(deps: EngineDeps, resources: readonly Planned[], options: RunOptions) {
     this.#deps = deps;
@@ -122,6 +155,19 @@ class Run {
     this.#notifies = references.notifies;
   }
 
+  /** Whether this run is about the resource. Asked in order, so what notifies it was asked before. */
+  isMeant(resource: Planned): boolean {
+    const { only } = this.#options;
+    const key = fullKey(resource);
+    if (only === undefined || only(resource) || this.#meant.has(key)) {
+      for (const target of this.#notifies.get(key) ?? []) {
+        this.#meant.add(target);
+      }
+      return true;
+    }
+    return false;
+  }
+
   async take(resource: Planned): Promise<Taken> {
     const key = fullKey(resource);
     // What is not meant for this machine is nobody's obstacle.
@@ -129,7 +175,10 @@ class Run {
       return resource.decided;
     }
     const taken = await this.#attempt(resource, key).catch(
-      (error: unknown): Taken => ({ result: 'failed', reason: messageOf(error) }),
+      (error: unknown): Taken => ({
+        result: error instanceof Untold ? 'skipped' : 'failed',
+        reason: messageOf(error),
+      }),
     );
     if (taken.result === 'failed' || taken.result === 'blocked' || taken.result === 'skipped') {
       this.#unmet.set(key, taken.result);
@@ -155,7 +204,8 @@ class Run {
         reason: `this agent does not know the resource type ${JSON.stringify(resource.type)}`,
       };
     }
-    const parsed = executor.schema.safeParse(resource.desired);
+    const desired = this.#deps.open === undefined ? resource.desired : await this.#deps.open(resource);
+    const parsed = executor.schema.safeParse(desired);
     if (!parsed.success) {
       const issue = parsed.error.issues[0];
       return {
@@ -170,7 +220,7 @@ class Run {
     const blocked = await this.#deps.guard({
       type: resource.type,
       desired: parsed.data,
-      paths: executor.paths(parsed.data),
+      paths: await executor.paths(parsed.data, viewOf(this.#deps.host)),
     });
     if (blocked !== undefined) {
       return { result: 'blocked', reason: blocked };
@@ -179,12 +229,21 @@ class Run {
   }
 
   async #converge(executor: AnyExecutor, desired: unknown, key: string): Promise<Taken> {
-    const { host, notifications, blob } = this.#deps;
-    const signal = this.#deps.deadline(resourceTimeoutMs);
+    const lease = leaseHost(this.#deps.host);
+    try {
+      return await this.#convergeLeased(executor, desired, key, lease);
+    } finally {
+      lease.end();
+    }
+  }
+
+  async #convergeLeased(executor: AnyExecutor, desired: unknown, key: string, lease: HostLease): Promise<Taken> {
+    const { notifications, blob } = this.#deps;
+    const signal = this.#deps.deadline(executor.timeoutMs ?? resourceTimeoutMs);
     const notified = notifications.has(key) || this.#wouldNotify.has(key);
     const context = { signal, blob, notified };
 
-    const found = await within(signal, executor.check(desired, host, context));
+    const found = await within(signal, this.#check(executor, desired, lease, context));
     if (found === undefined) {
       await this.#settle(key);
       return { result: 'unchanged', reason: '' };
@@ -192,6 +251,7 @@ class Run {
     const taken: Taken = { result: found.change, reason: executor.describe(found) };
     const targets = this.#notifies.get(key) ?? [];
     if (this.#options.dryRun) {
+      this.#wouldChange ??= key;
       for (const target of targets) {
         this.#wouldNotify.add(target);
       }
@@ -199,13 +259,29 @@ class Run {
     }
     // Before the change, so that a kill right after it can't lose the notification: at worst it is given in vain.
     await notifications.add(targets);
-    await within(signal, executor.apply(found, desired, host, context));
-    const left = await within(signal, executor.check(desired, host, { ...context, notified: false }));
+    await within(signal, executor.apply(found, desired, lease.host, context));
+    const left = await within(signal, executor.check(desired, lease.view, { ...context, notified: false }));
     if (left !== undefined) {
       return { result: 'failed', reason: `still not as desired after it was applied: ${executor.describe(left)}` };
     }
     await this.#settle(key);
     return taken;
+  }
+
+  /**
+   * In a dry run, what an earlier resource would have made isn't there: a user, a directory, a unit. That's no failure,
+   * only something that can't be told yet.
+   */
+  async #check(executor: AnyExecutor, desired: unknown, lease: HostLease, context: ExecutorContext) {
+    try {
+      return await executor.check(desired, lease.view, context);
+    } catch (error) {
+      const isMissing = error instanceof HostError && (error.code === 'not_found' || error.code === 'unknown_account');
+      if (this.#wouldChange === undefined || !isMissing) {
+        throw error;
+      }
+      throw new Untold(`can't be told before ${this.#wouldChange} is applied: ${error.message}`);
+    }
   }
 
   /** The resource is as desired, so whatever asked it to run again has been answered. */

@@ -28,8 +28,15 @@ export type Executor<Desired, Found extends Difference> = {
   readonly schema: z.ZodType<Desired>;
   /** What tells two resources of this type apart on one node. */
   id(desired: Desired): string;
-  /** The paths that apply may make, change or remove: judged by the guard before anything is looked at. */
-  paths(desired: Desired): readonly string[];
+  /**
+   * The paths that apply may make, change or remove: judged by the guard before anything is looked at. Those that
+   * follow from the machine, as a home directory, are looked up.
+   */
+  paths(desired: Desired, host: HostView): readonly string[] | Promise<readonly string[]>;
+  /** Files of the system that this type alone keeps, as fstab: never chosen by a crate, so not judged, but cleaned up. */
+  readonly keeps?: readonly string[];
+  /** For a check and an apply together; ten minutes when left out. */
+  readonly timeoutMs?: number;
   /** Compares, and changes nothing. Undefined when the machine is as desired. */
   check(desired: Desired, host: HostView, context: ExecutorContext): Promise<Found | undefined>;
   /** Removes the difference. May be cut short at any step; the next check must see what is left to do. */

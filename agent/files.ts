@@ -4,8 +4,9 @@
  * each of them.
  */
 import { createHash } from 'node:crypto';
-import { constants, type Stats } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, readlink, rename, symlink, unlink } from 'node:fs/promises';
+import { type BigIntStats, constants } from 'node:fs';
+import { type FileHandle, lstat, mkdir, open, readdir, readlink, rename, symlink, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { change, type FileDeps, hostError, newTemporaryName } from './changes.ts';
 import { inParent, type OpenedDirectory, quote } from './directories.ts';
 import { systemCode } from './errors.ts';
@@ -22,7 +23,7 @@ export async function inspect(deps: FileDeps, place: Place): Promise<Status | un
   try {
     return await inParent(place, deps.self, async (directory, name) => {
       const entry = await directory.entry(name);
-      const status = await lstat(entry);
+      const status = await lstat(entry, { bigint: true });
       return { ...parseStatus(status), target: status.isSymbolicLink() ? await readlink(entry) : undefined };
     });
   } catch (error) {
@@ -54,13 +55,33 @@ export async function read(deps: FileDeps, place: Place, maxBytes: number): Prom
   });
 }
 
+/** The names in a directory; undefined when there is none. */
+export async function list(deps: FileDeps, place: Place): Promise<readonly string[] | undefined> {
+  try {
+    return await inParent(place, deps.self, async (directory, name) => {
+      const handle = await open(await directory.entry(name), directoryFlags);
+      try {
+        return await readdir(process.platform === 'linux' ? `/proc/self/fd/${handle.fd}` : place.path);
+      } finally {
+        await handle.close();
+      }
+    });
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || (error instanceof HostError && error.code === 'not_found')) {
+      return undefined;
+    }
+    throw hostError(error, 'look into', place.path);
+  }
+}
+
 export async function writeFile(
   deps: FileDeps,
   place: Place,
   content: Uint8Array,
   ownership: Ownership,
+  validate?: (temporary: string) => Promise<void>,
 ): Promise<void> {
-  await replace(deps, place, async (temporary) => {
+  await replace(deps, place, async (temporary, path) => {
     deps.step('create temporary', place.path);
     // Permission bits only: setuid and the like are given after the owner, who would take them away again.
     const file = await open(temporary, createFlags, ownership.mode & 0o777);
@@ -73,6 +94,7 @@ export async function writeFile(
     } finally {
       await file.close();
     }
+    await validate?.(path);
   });
 }
 
@@ -98,12 +120,20 @@ export async function setDirectory(deps: FileDeps, place: Place, ownership: Owne
   await change(deps, place, 'change', (directory, name) => ownDirectory(deps, directory, name, place, ownership));
 }
 
-/** The one way in which something gets its final name. `make` makes the temporary, which goes away if it throws. */
-async function replace(deps: FileDeps, place: Place, make: (temporary: string) => Promise<void>): Promise<void> {
+/**
+ * The one way in which something gets its final name. `make` makes the temporary, which goes away if it throws; `path`
+ * is where other processes find it, whose way there was judged.
+ */
+async function replace(
+  deps: FileDeps,
+  place: Place,
+  make: (temporary: string, path: string) => Promise<void>,
+): Promise<void> {
   await change(deps, place, 'write', async (directory, name) => {
-    const temporary = await directory.entry(newTemporaryName());
+    const temporaryName = newTemporaryName();
+    const temporary = await directory.entry(temporaryName);
     try {
-      await make(temporary);
+      await make(temporary, join(directory.path, temporaryName));
       deps.step('rename', place.path);
       await rename(temporary, await directory.entry(name));
     } catch (error) {
@@ -164,7 +194,7 @@ async function ownDirectory(
   }
 }
 
-function parseStatus(status: Stats): Omit<Status, 'target'> {
+function parseStatus(status: BigIntStats): Omit<Status, 'target'> {
   const kind = status.isFile()
     ? 'file'
     : status.isDirectory()
@@ -172,5 +202,13 @@ function parseStatus(status: Stats): Omit<Status, 'target'> {
       : status.isSymbolicLink()
         ? 'symlink'
         : 'other';
-  return { kind, mode: status.mode & permissionBits, uid: status.uid, gid: status.gid, bytes: status.size };
+  const { dev, ino, size, mtimeNs, ctimeNs } = status;
+  return {
+    kind,
+    mode: Number(status.mode) & permissionBits,
+    uid: Number(status.uid),
+    gid: Number(status.gid),
+    bytes: Number(size),
+    version: `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`,
+  };
 }

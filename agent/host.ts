@@ -48,6 +48,8 @@ export type Status = {
   readonly bytes: number;
   /** Of a symlink: what it points to, verbatim. */
   readonly target: string | undefined;
+  /** Differs after every change of what is there: device, inode, size and times. */
+  readonly version: string;
 };
 
 export type Ownership = { readonly mode: number; readonly uid: number; readonly gid: number };
@@ -58,20 +60,46 @@ export type Command = {
   readonly cwd?: string | undefined;
   /** When it fires, the command and everything it started is killed. */
   readonly signal: AbortSignal;
+  /** Added to the fixed environment. Never a secret: other users can see it. */
+  readonly environment?: { readonly [name: string]: string };
+  /** Standard input; none when left out. */
+  readonly input?: string | Uint8Array;
+  /** Runs as this user and group, with no others. */
+  readonly as?: { readonly uid: number; readonly gid: number };
+  /** How much of the output is kept; 8 KiB when left out. */
+  readonly maxOutputBytes?: number;
 };
 
-/** `exitCode` is undefined when a signal ended it. `output` is stdout and stderr together, its last bytes only. */
-export type CommandResult = { readonly exitCode: number | undefined; readonly output: string };
+/**
+ * `exitCode` is undefined when a signal ended it. `output` is stdout and stderr together, `stdout` is stdout alone; of
+ * both, the last bytes only.
+ */
+export type CommandResult = {
+  readonly exitCode: number | undefined;
+  readonly output: string;
+  readonly stdout: string;
+};
 
 export type HostView = {
   /** Who the agent runs as. */
   readonly self: { readonly uid: number; readonly gid: number };
+  /** The kind of operating system, as Node names it. */
+  readonly platform: string;
   /** What is there, not following a symlink; undefined when nothing is. */
   inspect(place: Place): Promise<Status | undefined>;
   /** SHA-256 (hex) of a regular file's content. */
   digest(place: Place): Promise<string>;
   /** A regular file's bytes. Throws `too_large` past `maxBytes`. */
   read(place: Place, maxBytes: number): Promise<Uint8Array>;
+  /** The names of a directory's entries, in no order; undefined when there is none. */
+  list(place: Place): Promise<readonly string[] | undefined>;
+  /**
+   * What `parse` makes of a file's text (undefined when there is none). Kept until the file changes or a command has
+   * run, so that a thousand resources read a database of the system once. `parse` must be one and the same function.
+   */
+  parsed<T>(place: Place, parse: (text: string | undefined) => T): Promise<T>;
+  /** What `make` returned the first time, until a command has run: for a listing that a tool prints. */
+  remembered<T>(key: string, make: () => Promise<T>): Promise<T>;
   /** Runs a command that only looks, as a guard does. Throws `timed_out`, or `system` when it can't start. */
   probe(command: Command): Promise<CommandResult>;
   /** The numeric id of a user or group given by name or number. Throws `unknown_account`. */
@@ -80,8 +108,16 @@ export type HostView = {
 };
 
 export type Host = HostView & {
-  /** Makes or replaces a regular file (or a symlink) with this content. The directory must exist. */
-  writeFile(place: Place, content: Uint8Array, ownership: Ownership): Promise<void>;
+  /**
+   * Makes or replaces a regular file (or a symlink) with this content. The directory must exist. `validate` gets the
+   * path of the complete temporary before it takes its name; what it throws leaves everything as it was.
+   */
+  writeFile(
+    place: Place,
+    content: Uint8Array,
+    ownership: Ownership,
+    validate?: (temporary: string) => Promise<void>,
+  ): Promise<void>;
   /** Makes a directory. Its parent must exist. */
   makeDirectory(place: Place, ownership: Ownership): Promise<void>;
   /** Gives an existing directory this mode and owner. */

@@ -16,7 +16,8 @@ export async function sweepTemporaries(
     const parsed = executor?.schema.safeParse(desired);
     if (executor !== undefined && parsed?.success === true) {
       const owner = await declaredOwner(parsed.data, deps.host);
-      for (const path of executor.paths(parsed.data)) {
+      const paths = await Promise.resolve(executor.paths(parsed.data, deps.host)).catch(() => []);
+      for (const path of [...paths, ...(executor.keeps ?? [])]) {
         directories.set(dirname(path), owner ?? directories.get(dirname(path)));
       }
     }

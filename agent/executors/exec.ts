@@ -25,6 +25,8 @@ const text = z
 /** Program and arguments, or text for `/bin/sh -c`. */
 const command = z.union([text, z.tuple([text]).rest(z.string().max(maxCommandLength))]);
 
+const blob = z.strictObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.int().min(0) });
+
 const schema = z
   .strictObject({
     /** Names the resource; the command itself when left out. */
@@ -34,6 +36,8 @@ const schema = z
     unless: command.optional(),
     onlyif: command.optional(),
     refresh: z.boolean().default(false),
+    /** Standard input of the command, not of its guards: text, or the blob that a secret is for the length of a run. */
+    stdin: z.union([z.string().max(maxCommandLength), blob]).optional(),
     cwd: absolutePath.optional(),
     timeout_seconds: z.int().min(1).max(3600).default(300),
   })
@@ -54,6 +58,8 @@ export const exec: Executor<Exec, ExecDifference> = {
   schema,
   id: (desired) => desired.name ?? format(desired.command),
   paths: () => [],
+  // Its own `timeout_seconds` is shorter; guards have time too.
+  timeoutMs: 65 * 60_000,
 
   async check(desired, host, context) {
     if (desired.refresh && !context.notified) {
@@ -73,7 +79,9 @@ export const exec: Executor<Exec, ExecDifference> = {
   },
 
   async apply(_found, desired, host, context) {
-    const result = await host.run(bound(desired.command, desired, context));
+    const input = typeof desired.stdin === 'object' ? await context.blob(desired.stdin.sha256) : desired.stdin;
+    const command = bound(desired.command, desired, context);
+    const result = await host.run(input === undefined ? command : { ...command, input });
     if (result.exitCode !== 0) {
       const how = result.exitCode === undefined ? 'was killed by a signal' : `exited with ${result.exitCode}`;
       const output = result.output.trim().slice(-maxReasonLength);

@@ -77,3 +77,17 @@ function isNormalPath(path: string): boolean {
     .split('/')
     .every((part) => part !== '' && part !== '.' && part !== '..' && Buffer.byteLength(part) <= maxNameLength);
 }
+
+/** Text for one line of a configuration file: no control character could begin another. */
+export const oneLine = z
+  .string()
+  .max(4096)
+  .refine((text) => !hasControlCharacters(text), 'must be one line, without control characters');
+
+/** A name of a user or group that commands take as it is: useradd's own rule. */
+export const accountName = z
+  .string()
+  .regex(/^[a-z_][a-z0-9_-]{0,30}$/, 'must be a plain account name, such as "deploy"');
+
+/** Whether the resource is wanted or not. */
+export const state = z.enum(['present', 'absent']).default('present');

@@ -5,8 +5,9 @@
  * it, and a hard link elsewhere to the old file is left alone. A symlink at the path is replaced, never followed.
  */
 import { z } from 'zod';
-import type { Difference, Executor } from '../executor.ts';
-import { HostError } from '../host.ts';
+import type { Difference, Executor, ExecutorContext } from '../executor.ts';
+import { type Host, HostError } from '../host.ts';
+import { failure } from '../platform/command.ts';
 import { absolutePath, account, declaredOwner, mode, ownershipDrift, resolveOwnership } from './fields.ts';
 
 const defaultMode = '0644';
@@ -21,6 +22,12 @@ const schema = z
     mode: mode.optional(),
     owner: account.optional(),
     group: account.optional(),
+    /** A command that says by exit code 0 that the content is good; `%s` stands for a file that holds it. */
+    validate: z
+      .string()
+      .max(4096)
+      .refine((text) => /(?:^|\s)%s(?:\s|$)/.test(text) && !text.includes('\0'), 'must have a word "%s"')
+      .optional(),
   })
   .refine((desired) => desired.state === 'absent' || desired.content !== undefined, {
     message: 'is required, unless the state is "absent"',
@@ -77,11 +84,28 @@ export const file: Executor<File, FileDifference> = {
       place,
       content,
       await resolveOwnership({ ...desired, mode: desired.mode ?? defaultMode }, host),
+      validatorOf(desired, host, context),
     );
   },
 
   describe: (found) => found.reasons.join(', '),
 };
+
+/** Runs on the complete file, with its final owner and mode, before it takes its name. */
+function validatorOf({ path, validate }: File, host: Host, { signal }: ExecutorContext) {
+  if (validate === undefined) {
+    return undefined;
+  }
+  // The path is an argument of the shell, not text of the command.
+  const script = validate.replace(/(?<=^|\s)%s(?=\s|$)/g, '"$1"');
+  return async (temporary: string) => {
+    const result = await host.probe({ argv: ['/bin/sh', '-c', script, 'validate', temporary], signal });
+    if (result.exitCode !== 0) {
+      const { message } = failure({ argv: [validate] }, result);
+      throw new HostError('system', `the new content of ${JSON.stringify(path)} is not valid: ${message}`);
+    }
+  };
+}
 
 function contentOf(desired: File): NonNullable<File['content']> {
   if (desired.content === undefined) {
