@@ -32,6 +32,7 @@ const values: Record<string, string> = {
   HOLDFAST_STREAM_ARN: `${arn('dynamodb')}/stream/2030-01-01`,
   HOLDFAST_BLOBS_BUCKET: 'holdfast-blobs',
   HOLDFAST_LOG_BUCKET: 'holdfast-log',
+  HOLDFAST_ANCHORS_BUCKET: 'holdfast-anchors',
   HOLDFAST_CA_KEY_ARN: arn('kms'),
   HOLDFAST_LOG_KEY_ARN: arn('kms'),
   HOLDFAST_DATA_KEY_ARN: arn('kms'),

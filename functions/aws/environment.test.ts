@@ -6,6 +6,7 @@ const good = {
   AWS_REGION: 'eu-central-1',
   HOLDFAST_TABLE: 'holdfast',
   HOLDFAST_LOG_BUCKET: 'holdfast-log',
+  HOLDFAST_ANCHORS_BUCKET: 'holdfast-anchors',
   HOLDFAST_LOG_KEY_ARN: 'arn:aws:kms:eu-central-1:111122223333:key/1',
 };
 

@@ -21,6 +21,8 @@ const variables = {
   HOLDFAST_BLOBS_BUCKET: bucket,
   /** Where the audit log is published. */
   HOLDFAST_LOG_BUCKET: bucket,
+  /** With Object Lock in compliance mode; best in another account. */
+  HOLDFAST_ANCHORS_BUCKET: bucket,
   HOLDFAST_CA_KEY_ARN: arn('kms'),
   HOLDFAST_LOG_KEY_ARN: arn('kms'),
   HOLDFAST_DATA_KEY_ARN: arn('kms'),
@@ -58,7 +60,7 @@ const functions = {
     'HOLDFAST_GATEWAY',
     'HOLDFAST_URL',
   ],
-  sealer: ['AWS_REGION', 'HOLDFAST_TABLE', 'HOLDFAST_LOG_BUCKET', 'HOLDFAST_LOG_KEY_ARN'],
+  sealer: ['AWS_REGION', 'HOLDFAST_TABLE', 'HOLDFAST_LOG_BUCKET', 'HOLDFAST_ANCHORS_BUCKET', 'HOLDFAST_LOG_KEY_ARN'],
 } as const satisfies { readonly [name: string]: readonly (keyof typeof variables)[] };
 
 export type FunctionName = keyof typeof functions;

@@ -2,6 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { KMSClient } from '@aws-sdk/client-kms';
 import { S3Client } from '@aws-sdk/client-s3';
+import type { Anchor } from '../../lib/audit/anchor.ts';
+import { openS3Anchor } from '../../lib/audit/anchor-s3.ts';
 import type { Publication } from '../../lib/audit/publication.ts';
 import { openS3Publication } from '../../lib/audit/publication-s3.ts';
 import { toHex } from '../../lib/crypto/encoding.ts';
@@ -42,6 +44,13 @@ export function openPublication({
   HOLDFAST_LOG_BUCKET,
 }: Region & { readonly HOLDFAST_LOG_BUCKET: string }): Publication {
   return openS3Publication(new S3Client({ region: AWS_REGION }), HOLDFAST_LOG_BUCKET);
+}
+
+export function openAnchor({
+  AWS_REGION,
+  HOLDFAST_ANCHORS_BUCKET,
+}: Region & { readonly HOLDFAST_ANCHORS_BUCKET: string }): Anchor {
+  return openS3Anchor(new S3Client({ region: AWS_REGION }), HOLDFAST_ANCHORS_BUCKET);
 }
 
 /** A name of its own for each process: lanes are owned, and nothing of a former process is taken up. */

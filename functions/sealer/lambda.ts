@@ -7,13 +7,18 @@ import { readEnvironment } from '../aws/environment.ts';
 import { isLogKeyOf, readFleet } from '../aws/fleet.ts';
 import { createFunctionLog } from '../aws/log.ts';
 import { once } from '../aws/once.ts';
-import { openKeys, openPublication, openTable } from '../aws/resources.ts';
+import { openAnchor, openKeys, openPublication, openTable } from '../aws/resources.ts';
 
 const environment = readEnvironment('sealer', process.env);
 const logger = createFunctionLog('sealer');
 const store = openTable(environment);
 const keys = openKeys(environment, { 'audit-log': environment.HOLDFAST_LOG_KEY_ARN });
 const publication = openPublication(environment);
+const anchor = openAnchor(environment);
+/** Each anchor is an object that costs, and can't be deleted for years. */
+const anchorIntervalMs = 60_000;
+let anchoredAt = Number.NEGATIVE_INFINITY;
+let anchored: string | undefined;
 
 /** `undefined` before the fleet is founded: then there is no log yet. */
 const open = once(async () => {
@@ -30,10 +35,22 @@ class NotFounded extends Error {}
 export async function handler(_event: unknown): Promise<{ readonly size?: number }> {
   try {
     const checkpoint = await (await open()).sealOnce();
+    await keepAnchor();
     return checkpoint === undefined ? {} : { size: checkpoint.size };
   } catch (error) {
     if (error instanceof NotFounded) return {};
     logger.error({ err: error }, 'The audit log could not be sealed');
     throw error;
   }
+}
+
+/** What stands published, whoever sealed it; also when there was nothing new to seal, as the last one may not be anchored. */
+async function keepAnchor(): Promise<void> {
+  if (Date.now() - anchoredAt < anchorIntervalMs) return;
+  const bytes = await publication.read('checkpoint');
+  const note = bytes && Buffer.from(bytes).toString('utf8');
+  if (note === undefined || note === anchored) return;
+  await anchor.keep(note);
+  anchored = note;
+  anchoredAt = Date.now();
 }

@@ -13,7 +13,16 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { KMSClient } from '@aws-sdk/client-kms';
 import { type FunctionName, readEnvironment, requiredVariables } from '../../functions/aws/environment.ts';
-import { createBucket, createKeys, createTable, dynamoClients, endpointOf, region, s3Client } from './emulator.ts';
+import {
+  createBucket,
+  createKeys,
+  createLockedBucket,
+  createTable,
+  dynamoClients,
+  endpointOf,
+  region,
+  s3Client,
+} from './emulator.ts';
 
 export type Lambda = { invoke<T>(event: object): Promise<T>; stop(): Promise<void> };
 export type HttpAnswer = { readonly statusCode: number; readonly body: string; readonly isBase64Encoded: boolean };
@@ -36,7 +45,7 @@ export async function deploy() {
 
   const { table, streamArn } = await createTable(clients.client);
   const keys = await createKeys(kms);
-  const [blobs, log] = [await createBucket(s3), await createBucket(s3)];
+  const [blobs, log, anchors] = [await createBucket(s3), await createBucket(s3), await createLockedBucket(s3)];
   const running: ChildProcess[] = [];
   let identity: Lambda | undefined;
   const invocations: string[] = [];
@@ -57,6 +66,7 @@ export async function deploy() {
     HOLDFAST_STREAM_ARN: streamArn,
     HOLDFAST_BLOBS_BUCKET: blobs,
     HOLDFAST_LOG_BUCKET: log,
+    HOLDFAST_ANCHORS_BUCKET: anchors,
     HOLDFAST_CA_KEY_ARN: keys['fleet-ca'],
     HOLDFAST_LOG_KEY_ARN: keys['audit-log'],
     HOLDFAST_DATA_KEY_ARN: keys.data,
@@ -140,7 +150,7 @@ export async function deploy() {
     clients,
     kms,
     s3,
-    buckets: { blobs, log },
+    buckets: { blobs, log, anchors },
     table,
     streamArn,
     keys,

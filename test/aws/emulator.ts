@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { CreateTableCommand, DeleteTableCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { CreateKeyCommand, type KeySpec, type KeyUsageType, type KMSClient } from '@aws-sdk/client-kms';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, PutObjectLockConfigurationCommand, S3Client } from '@aws-sdk/client-s3';
 import { openDynamoStore } from '../../lib/store/dynamodb.ts';
 import { createDynamoClients, type DynamoClients } from '../../lib/store/dynamodb-clients.ts';
 import type { MadeStore } from '../conformance/store-cases.ts';
@@ -94,5 +94,21 @@ export function s3Client(): S3Client {
 export async function createBucket(client: S3Client): Promise<string> {
   const bucket = `holdfast-${randomUUID()}`;
   await client.send(new CreateBucketCommand({ Bucket: bucket }));
+  return bucket;
+}
+
+/** As the deployment makes it: what is written can't be deleted for a day, by nobody. */
+export async function createLockedBucket(client: S3Client): Promise<string> {
+  const bucket = `holdfast-${randomUUID()}`;
+  await client.send(new CreateBucketCommand({ Bucket: bucket, ObjectLockEnabledForBucket: true }));
+  await client.send(
+    new PutObjectLockConfigurationCommand({
+      Bucket: bucket,
+      ObjectLockConfiguration: {
+        ObjectLockEnabled: 'Enabled',
+        Rule: { DefaultRetention: { Mode: 'COMPLIANCE', Days: 1 } },
+      },
+    }),
+  );
   return bucket;
 }

@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ScanCommand, UpdateTableCommand } from '@aws-sdk/client-dynamodb';
 import { openSession, type Session } from '../../agent/session.ts';
+import { openS3Anchor } from '../../lib/audit/anchor-s3.ts';
 import { openS3Publication } from '../../lib/audit/publication-s3.ts';
 import { verifyLog } from '../../lib/audit/verify.ts';
 import { generateEd25519, privateKeyToPem } from '../../lib/crypto/ed25519.ts';
@@ -211,12 +212,15 @@ test('stream to sealer to S3: what stands under the checkpoint that KMS signed i
   await enroll();
   await Promise.all([sealer, second].map((each) => each.invoke(event).catch(() => undefined)));
   await sealer.invoke({ source: 'aws.events' });
+  const anchors = await Array.fromAsync(openS3Anchor(deployment.s3, deployment.buckets.anchors).list());
+  assert(anchors.length > 0);
   const verdicts = await verifyLog({
     source: publication,
+    anchors,
     verifiers: [parseVerifierKey(fleet.log.key)],
     now: Date.now,
   });
-  for (const name of ['integrity', 'completeness', 'freshness'] as const) {
+  for (const name of ['integrity', 'completeness', 'freshness', 'anchoring'] as const) {
     assert.equal(verdicts[name].verdict, 'pass', JSON.stringify(verdicts));
   }
   await second.stop();
