@@ -20,6 +20,7 @@ import { protectTrees, systemTrees } from './guard.ts';
 import { type HeldRelease, openHeldRelease } from './held-release.ts';
 import { createLocalHost } from './local-host.ts';
 import { withLock } from './lock.ts';
+import { createLogWitness } from './log-witness.ts';
 import { readIdentityKey, readSealingKey } from './node-keys.ts';
 import { openNotifications } from './notifications.ts';
 import { openReportQueue } from './queue.ts';
@@ -93,6 +94,11 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     logger,
     now,
     runId: randomUUID,
+    log: createLogWitness({
+      ...{ state, logger, now, runId: randomUUID },
+      log: fleet.log,
+      report: (report) => queue.add(report),
+    }),
     secrets: {
       epoch: () => memory.epoch,
       announce(epoch) {

@@ -13,6 +13,7 @@ import { describeError } from './converge.ts';
 import { AgentError } from './errors.ts';
 import type { FactsSource } from './facts-source.ts';
 import type { HeldRelease } from './held-release.ts';
+import type { LogWitness } from './log-witness.ts';
 import type { ReportQueue } from './queue.ts';
 import type { Session } from './session.ts';
 import { SessionError } from './session-error.ts';
@@ -25,6 +26,8 @@ export type ControlPlaneDeps = {
   readonly facts: FactsSource;
   now(): number;
   runId(): string;
+  /** Follows the audit log at check-ins. */
+  readonly log?: LogWitness;
   /** The epoch at which this process last had its secrets, and what it does with a newer one. */
   readonly secrets?: { epoch(): number; announce(epoch: number): void };
 };
@@ -48,6 +51,7 @@ export async function checkIn(deps: ControlPlaneDeps, session: Session): Promise
     secretsEpoch: deps.secrets?.epoch() ?? 0,
     ...(held === undefined ? {} : { release: held }),
   });
+  await deps.log?.follow(session);
   const { nextCheckInMs, quarantined, secretsEpoch } = answer;
   if (answer.factsWanted) {
     await reportFacts(deps, session, facts.bytes);

@@ -38,6 +38,8 @@ export type ResolvedSecrets = {
 
 export type FetchedRelease = { readonly manifest: Uint8Array; readonly signatures: readonly string[] };
 
+export type FollowedLog = { readonly checkpoint: Uint8Array; readonly proof: readonly Uint8Array[] };
+
 export type SessionPush =
   | { readonly kind: 'release'; readonly release: HeldRelease }
   /** Check in now, and converge then when `run`. */
@@ -75,6 +77,8 @@ export interface Session {
   /** `undefined` when nothing was published yet. Not verified: that is the caller's part. */
   fetchRelease(): Promise<FetchedRelease | undefined>;
   reportRun(report: RunReportInit): Promise<void>;
+  /** The newest checkpoint of the audit log, and the proof from `size`. Not verified: that is the caller's part. */
+  followLog(size: number): Promise<FollowedLog | undefined>;
   reportFacts(facts: Uint8Array): Promise<void>;
   /** The blob with this SHA-256 (hexadecimal), checked against it. */
   download(digest: string, options?: { readonly maxBytes?: number }): Promise<Uint8Array>;
@@ -153,6 +157,12 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     async reportFacts(facts) {
       const answer = await ask({ request: { case: 'reportFacts', value: { facts } } });
       if (answer.case !== 'reportFacts') throw breach('an answer of another kind');
+    },
+    async followLog(size) {
+      const answer = await ask({ request: { case: 'followLog', value: { size: BigInt(size) } } });
+      if (answer.case !== 'followLog') throw breach('an answer of another kind');
+      const { checkpoint, proof } = answer.value;
+      return checkpoint.length === 0 ? undefined : { checkpoint, proof };
     },
     download(digest, { maxBytes = limits.maxBlobBytes } = {}) {
       // One at a time: the gateway allows few streams, and a disk takes no more.

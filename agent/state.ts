@@ -30,6 +30,8 @@ export const stateFiles = {
   joining: 'joining.json',
   /** Resources that were notified and haven't run yet. */
   notified: 'notified.json',
+  /** The newest checkpoint of the audit log that this node saw, as the signed note. */
+  checkpoint: 'checkpoint',
 } as const;
 
 /** What the control plane enrolled this node as. Bindings look at this, never at what the machine calls itself. */

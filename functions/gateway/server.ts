@@ -7,6 +7,7 @@ import type { TLSSocket } from 'node:tls';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import type { AuditLog } from '../../lib/audit/port.ts';
+import type { LogSource } from '../../lib/audit/publication.ts';
 import type { DirectoryChange, NodeDirectory } from '../../lib/identity/directory.ts';
 import type { SecretsProvider } from '../../lib/secrets/provider.ts';
 import type { BlobStore } from '../../lib/store/blobs.ts';
@@ -17,6 +18,7 @@ import { createCurrentRelease } from './current-release.ts';
 import { downloadHandler } from './download.ts';
 import { createFactsStore } from './facts.ts';
 import { defaultLimits, type GatewayLimits } from './limits.ts';
+import { createLogFollowing } from './log-following.ts';
 import { createPacing } from './pacing.ts';
 import { createPushes } from './pushes.ts';
 import { createRunStore } from './runs.ts';
@@ -31,6 +33,8 @@ export type GatewayDeps = {
   readonly blobs: Pick<BlobStore, 'get'>;
   readonly audit: Pick<AuditLog, 'deny'>;
   readonly directory: NodeDirectory;
+  /** Where the audit log is published, so that nodes can follow it. */
+  readonly publication?: LogSource;
   /** Without it no secret is released; with it none is without an intent in the log. */
   readonly secrets?: { readonly provider: SecretsProvider; readonly audit: Pick<AuditLog, 'intend'> };
   readonly logger: Logger;
@@ -85,6 +89,7 @@ export async function startGateway(deps: GatewayDeps, options: GatewayOptions): 
       currentRelease,
       pacing,
       seen,
+      log: createLogFollowing({ publication: deps.publication, now }),
       runs: createRunStore(store),
       facts: createFactsStore({ store, now }),
       resolveSecrets: resolveSecretsHandler({

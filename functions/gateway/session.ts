@@ -8,6 +8,7 @@ import { type AnswerInit, decodeRequest, encodeAnswer, withCounter } from '../..
 import type { CurrentRelease } from './current-release.ts';
 import type { FactsStore } from './facts.ts';
 import type { GatewayLimits } from './limits.ts';
+import type { LogFollowing } from './log-following.ts';
 import type { Pacing } from './pacing.ts';
 import { RequestRefused } from './refusals.ts';
 import { parseRunReport } from './run-report.ts';
@@ -24,6 +25,7 @@ export type SessionDeps = {
   readonly seen: SeenLog;
   readonly runs: RunStore;
   readonly facts: FactsStore;
+  readonly log: LogFollowing;
   readonly resolveSecrets: ResolveSecretsHandler;
   readonly now: () => number;
   readonly limits: Pick<GatewayLimits, 'maxBodyBytes' | 'maxInFlight'>;
@@ -47,6 +49,8 @@ export function sessionHandler(deps: SessionDeps): StreamHandler<Request> {
           return reportRun(deps, verified, request.value.report, reply);
         case 'reportFacts':
           return reportFacts(deps, verified, request.value.facts, reply);
+        case 'followLog':
+          return followLog(deps, verified, Number(request.value.size), reply);
         case 'resolveSecrets':
           return resolveSecrets(deps, verified, request.value, reply);
         case undefined:
@@ -82,6 +86,12 @@ function checkIn(deps: SessionDeps, verified: VerifiedRequest<Request>, held: Ch
       ...(quarantined || isCurrent ? {} : { release: wireRef(current) }),
     },
   });
+}
+
+/** Whoever is a node may follow the log, quarantined or not: the more remember it, the better. */
+async function followLog(deps: SessionDeps, { counter }: VerifiedRequest<Request>, size: number, reply: Reply) {
+  const { checkpoint, proof } = await deps.log.since(size);
+  answer(reply, counter, { case: 'followLog', value: { checkpoint, proof: [...proof] } });
 }
 
 async function fetchRelease(deps: SessionDeps, { node, counter }: VerifiedRequest<Request>, reply: Reply) {

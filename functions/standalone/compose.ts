@@ -110,7 +110,7 @@ async function start(options: StandaloneOptions, closing: ReturnType<typeof clos
   const { certDer, keyPem } = await tlsFor('gateway');
   const gateway = await orPortTaken(config, 'gateway', paths, () =>
     startGateway(
-      { store, blobs, audit, directory, logger, now, secrets: { provider: secrets, audit } },
+      { store, blobs, audit, directory, publication, logger, now, secrets: { provider: secrets, audit } },
       {
         host: config.listen,
         port: config.ports.gateway,

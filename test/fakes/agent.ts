@@ -113,6 +113,10 @@ export function createFakeGateway(fleet: AgentFleet) {
         const release = isNew ? { release: { number: current.number, digest: current.digest } } : {};
         return { nextCheckInMs, quarantined, factsWanted: gateway.factsWanted, ...release };
       },
+      async followLog() {
+        guard();
+        return undefined;
+      },
       async fetchRelease() {
         guard();
         return gateway.current;

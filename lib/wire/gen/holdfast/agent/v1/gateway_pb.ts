@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file holdfast/agent/v1/gateway.proto.
  */
 export const file_holdfast_agent_v1_gateway: GenFile = /*@__PURE__*/
-  fileDesc("Ch9ob2xkZmFzdC9hZ2VudC92MS9nYXRld2F5LnByb3RvEhFob2xkZmFzdC5hZ2VudC52MSI8CghFbnZlbG9wZRIPCgdjb3VudGVyGAEgASgNEhEKCXNpZ25hdHVyZRgCIAEoDBIMCgRib2R5GAMgASgMInoKCUNoYWxsZW5nZRIRCgljaGFsbGVuZ2UYASABKAwSLwoLc2VydmVyX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBmxpbWl0cxgDIAEoCzIZLmhvbGRmYXN0LmFnZW50LnYxLkxpbWl0cyI3CgZMaW1pdHMSFgoObWF4X2JvZHlfYnl0ZXMYASABKA0SFQoNbWF4X2luX2ZsaWdodBgCIAEoDSKoAgoHUmVxdWVzdBIuCghjaGVja19pbhgBIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLkNoZWNrSW5IABIyCgpyZXBvcnRfcnVuGAIgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0UnVuSAASOAoNZmV0Y2hfcmVsZWFzZRgDIAEoCzIfLmhvbGRmYXN0LmFnZW50LnYxLkZldGNoUmVsZWFzZUgAEjwKD3Jlc29sdmVfc2VjcmV0cxgEIAEoCzIhLmhvbGRmYXN0LmFnZW50LnYxLlJlc29sdmVTZWNyZXRzSAASNgoMcmVwb3J0X2ZhY3RzGAogASgLMh4uaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0RmFjdHNIAEIJCgdyZXF1ZXN0In0KB0NoZWNrSW4SFgoOcmVsZWFzZV9udW1iZXIYASABKA0SFgoOcmVsZWFzZV9kaWdlc3QYAiABKAwSFQoNYWdlbnRfdmVyc2lvbhgDIAEoCRIVCg1zZWNyZXRzX2Vwb2NoGAQgASgNEhQKDGZhY3RzX2RpZ2VzdBgKIAEoDCIcCgtSZXBvcnRGYWN0cxINCgVmYWN0cxgBIAEoDCI5CglSZXBvcnRSdW4SLAoGcmVwb3J0GAEgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuUnVuUmVwb3J0IvcBCglSdW5SZXBvcnQSDgoGcnVuX2lkGAEgASgJEisKB3N0YXJ0ZWQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2R1cmF0aW9uX21zGAMgASgNEhYKDnJlbGVhc2VfbnVtYmVyGAQgASgNEhYKDnJlbGVhc2VfZGlnZXN0GAUgASgMEg8KB2RyeV9ydW4YBiABKAgSMgoHcmVzdWx0cxgHIAMoCzIhLmhvbGRmYXN0LmFnZW50LnYxLlJlc291cmNlUmVzdWx0EhQKDGRyb3BwZWRfcnVucxgIIAEoDRINCgVlcnJvchgJIAEoCSJ2Cg5SZXNvdXJjZVJlc3VsdBIQCghyZXNvdXJjZRgBIAEoCRItCgZyZXN1bHQYAiABKA4yHS5ob2xkZmFzdC5hZ2VudC52MS5SZXN1bHRLaW5kEg4KBnJlYXNvbhgDIAEoCRITCgtkdXJhdGlvbl9tcxgEIAEoDSIOCgxGZXRjaFJlbGVhc2UiNwoOUmVzb2x2ZVNlY3JldHMSFgoOcmVsZWFzZV9kaWdlc3QYASABKAwSDQoFcGF0aHMYAiADKAkiIQoPRG93bmxvYWRSZXF1ZXN0Eg4KBmRpZ2VzdBgBIAEoDCLgAwoGQW5zd2VyEg8KB2NvdW50ZXIYASABKA0SMQoJY2hhbGxlbmdlGAIgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuQ2hhbGxlbmdlSAASNAoIY2hlY2tfaW4YAyABKAsyIC5ob2xkZmFzdC5hZ2VudC52MS5DaGVja0luQW5zd2VySAASOAoKcmVwb3J0X3J1bhgEIAEoCzIiLmhvbGRmYXN0LmFnZW50LnYxLlJlcG9ydFJ1bkFuc3dlckgAEj4KDWZldGNoX3JlbGVhc2UYBSABKAsyJS5ob2xkZmFzdC5hZ2VudC52MS5GZXRjaFJlbGVhc2VBbnN3ZXJIABItCgdyZWZ1c2FsGAYgASgLMhouaG9sZGZhc3QuYWdlbnQudjEuUmVmdXNhbEgAEicKBHB1c2gYByABKAsyFy5ob2xkZmFzdC5hZ2VudC52MS5QdXNoSAASQgoPcmVzb2x2ZV9zZWNyZXRzGAggASgLMicuaG9sZGZhc3QuYWdlbnQudjEuUmVzb2x2ZVNlY3JldHNBbnN3ZXJIABI8CgxyZXBvcnRfZmFjdHMYFCABKAsyJC5ob2xkZmFzdC5hZ2VudC52MS5SZXBvcnRGYWN0c0Fuc3dlckgAQggKBmFuc3dlciKbAQoNQ2hlY2tJbkFuc3dlchIYChBuZXh0X2NoZWNrX2luX21zGAEgASgNEi4KB3JlbGVhc2UYAiABKAsyHS5ob2xkZmFzdC5hZ2VudC52MS5SZWxlYXNlUmVmEhMKC3F1YXJhbnRpbmVkGAMgASgIEhUKDXNlY3JldHNfZXBvY2gYBCABKA0SFAoMZmFjdHNfd2FudGVkGAogASgIIiwKClJlbGVhc2VSZWYSDgoGbnVtYmVyGAEgASgNEg4KBmRpZ2VzdBgCIAEoDCIRCg9SZXBvcnRSdW5BbnN3ZXIiEwoRUmVwb3J0RmFjdHNBbnN3ZXIiOgoSRmV0Y2hSZWxlYXNlQW5zd2VyEhAKCG1hbmlmZXN0GAEgASgMEhIKCnNpZ25hdHVyZXMYAiADKAkiWQoUUmVzb2x2ZVNlY3JldHNBbnN3ZXISDQoFZXBvY2gYASABKA0SMgoHc2VjcmV0cxgCIAMoCzIhLmhvbGRmYXN0LmFnZW50LnYxLlJlc29sdmVkU2VjcmV0Im0KDlJlc29sdmVkU2VjcmV0EgwKBHBhdGgYASABKAkSMQoGc2VhbGVkGAIgASgLMh8uaG9sZGZhc3QuYWdlbnQudjEuU2VhbGVkU2VjcmV0SAASEAoGcmVhc29uGAMgASgJSABCCAoGcmVzdWx0IkAKDFNlYWxlZFNlY3JldBIPCgd2ZXJzaW9uGAEgASgNEgsKA2VuYxgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMIioKB1JlZnVzYWwSDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkilAEKBFB1c2gSMAoHcmVsZWFzZRgBIAEoCzIdLmhvbGRmYXN0LmFnZW50LnYxLlJlbGVhc2VSZWZIABInCgR3YWtlGAIgASgLMhcuaG9sZGZhc3QuYWdlbnQudjEuV2FrZUgAEikKBWRyYWluGAMgASgLMhguaG9sZGZhc3QuYWdlbnQudjEuRHJhaW5IAEIGCgRwdXNoIhMKBFdha2USCwoDcnVuGAEgASgIIiMKBURyYWluEhoKEnJlY29ubmVjdF9hZnRlcl9tcxgBIAEoDSKpAQoFQ2h1bmsSMQoJY2hhbGxlbmdlGAEgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuQ2hhbGxlbmdlSAASDgoEZGF0YRgCIAEoDEgAEiUKA2VuZBgDIAEoCzIWLmhvbGRmYXN0LmFnZW50LnYxLkVuZEgAEi0KB3JlZnVzYWwYBCABKAsyGi5ob2xkZmFzdC5hZ2VudC52MS5SZWZ1c2FsSABCBwoFY2h1bmsiGgoDRW5kEhMKC3RvdGFsX2J5dGVzGAEgASgNKtkBCgpSZXN1bHRLaW5kEhsKF1JFU1VMVF9LSU5EX1VOU1BFQ0lGSUVEEAASGQoVUkVTVUxUX0tJTkRfVU5DSEFOR0VEEAESFwoTUkVTVUxUX0tJTkRfQ1JFQVRFRBACEhcKE1JFU1VMVF9LSU5EX1VQREFURUQQAxIXChNSRVNVTFRfS0lORF9SRU1PVkVEEAQSFwoTUkVTVUxUX0tJTkRfU0tJUFBFRBAFEhcKE1JFU1VMVF9LSU5EX0JMT0NLRUQQBhIWChJSRVNVTFRfS0lORF9GQUlMRUQQBzKXAQoHR2F0ZXdheRJFCgdTZXNzaW9uEhsuaG9sZGZhc3QuYWdlbnQudjEuRW52ZWxvcGUaGS5ob2xkZmFzdC5hZ2VudC52MS5BbnN3ZXIoATABEkUKCERvd25sb2FkEhsuaG9sZGZhc3QuYWdlbnQudjEuRW52ZWxvcGUaGC5ob2xkZmFzdC5hZ2VudC52MS5DaHVuaygBMAFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("Ch9ob2xkZmFzdC9hZ2VudC92MS9nYXRld2F5LnByb3RvEhFob2xkZmFzdC5hZ2VudC52MSI8CghFbnZlbG9wZRIPCgdjb3VudGVyGAEgASgNEhEKCXNpZ25hdHVyZRgCIAEoDBIMCgRib2R5GAMgASgMInoKCUNoYWxsZW5nZRIRCgljaGFsbGVuZ2UYASABKAwSLwoLc2VydmVyX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBmxpbWl0cxgDIAEoCzIZLmhvbGRmYXN0LmFnZW50LnYxLkxpbWl0cyI3CgZMaW1pdHMSFgoObWF4X2JvZHlfYnl0ZXMYASABKA0SFQoNbWF4X2luX2ZsaWdodBgCIAEoDSLcAgoHUmVxdWVzdBIuCghjaGVja19pbhgBIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLkNoZWNrSW5IABIyCgpyZXBvcnRfcnVuGAIgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0UnVuSAASOAoNZmV0Y2hfcmVsZWFzZRgDIAEoCzIfLmhvbGRmYXN0LmFnZW50LnYxLkZldGNoUmVsZWFzZUgAEjwKD3Jlc29sdmVfc2VjcmV0cxgEIAEoCzIhLmhvbGRmYXN0LmFnZW50LnYxLlJlc29sdmVTZWNyZXRzSAASNgoMcmVwb3J0X2ZhY3RzGAogASgLMh4uaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0RmFjdHNIABIyCgpmb2xsb3dfbG9nGB4gASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuRm9sbG93TG9nSABCCQoHcmVxdWVzdCIZCglGb2xsb3dMb2cSDAoEc2l6ZRgBIAEoBCJ9CgdDaGVja0luEhYKDnJlbGVhc2VfbnVtYmVyGAEgASgNEhYKDnJlbGVhc2VfZGlnZXN0GAIgASgMEhUKDWFnZW50X3ZlcnNpb24YAyABKAkSFQoNc2VjcmV0c19lcG9jaBgEIAEoDRIUCgxmYWN0c19kaWdlc3QYCiABKAwiHAoLUmVwb3J0RmFjdHMSDQoFZmFjdHMYASABKAwiOQoJUmVwb3J0UnVuEiwKBnJlcG9ydBgBIAEoCzIcLmhvbGRmYXN0LmFnZW50LnYxLlJ1blJlcG9ydCL3AQoJUnVuUmVwb3J0Eg4KBnJ1bl9pZBgBIAEoCRIrCgdzdGFydGVkGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkdXJhdGlvbl9tcxgDIAEoDRIWCg5yZWxlYXNlX251bWJlchgEIAEoDRIWCg5yZWxlYXNlX2RpZ2VzdBgFIAEoDBIPCgdkcnlfcnVuGAYgASgIEjIKB3Jlc3VsdHMYByADKAsyIS5ob2xkZmFzdC5hZ2VudC52MS5SZXNvdXJjZVJlc3VsdBIUCgxkcm9wcGVkX3J1bnMYCCABKA0SDQoFZXJyb3IYCSABKAkidgoOUmVzb3VyY2VSZXN1bHQSEAoIcmVzb3VyY2UYASABKAkSLQoGcmVzdWx0GAIgASgOMh0uaG9sZGZhc3QuYWdlbnQudjEuUmVzdWx0S2luZBIOCgZyZWFzb24YAyABKAkSEwoLZHVyYXRpb25fbXMYBCABKA0iDgoMRmV0Y2hSZWxlYXNlIjcKDlJlc29sdmVTZWNyZXRzEhYKDnJlbGVhc2VfZGlnZXN0GAEgASgMEg0KBXBhdGhzGAIgAygJIiEKD0Rvd25sb2FkUmVxdWVzdBIOCgZkaWdlc3QYASABKAwimgQKBkFuc3dlchIPCgdjb3VudGVyGAEgASgNEjEKCWNoYWxsZW5nZRgCIAEoCzIcLmhvbGRmYXN0LmFnZW50LnYxLkNoYWxsZW5nZUgAEjQKCGNoZWNrX2luGAMgASgLMiAuaG9sZGZhc3QuYWdlbnQudjEuQ2hlY2tJbkFuc3dlckgAEjgKCnJlcG9ydF9ydW4YBCABKAsyIi5ob2xkZmFzdC5hZ2VudC52MS5SZXBvcnRSdW5BbnN3ZXJIABI+Cg1mZXRjaF9yZWxlYXNlGAUgASgLMiUuaG9sZGZhc3QuYWdlbnQudjEuRmV0Y2hSZWxlYXNlQW5zd2VySAASLQoHcmVmdXNhbBgGIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLlJlZnVzYWxIABInCgRwdXNoGAcgASgLMhcuaG9sZGZhc3QuYWdlbnQudjEuUHVzaEgAEkIKD3Jlc29sdmVfc2VjcmV0cxgIIAEoCzInLmhvbGRmYXN0LmFnZW50LnYxLlJlc29sdmVTZWNyZXRzQW5zd2VySAASPAoMcmVwb3J0X2ZhY3RzGBQgASgLMiQuaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0RmFjdHNBbnN3ZXJIABI4Cgpmb2xsb3dfbG9nGB4gASgLMiIuaG9sZGZhc3QuYWdlbnQudjEuRm9sbG93TG9nQW5zd2VySABCCAoGYW5zd2VyIjQKD0ZvbGxvd0xvZ0Fuc3dlchISCgpjaGVja3BvaW50GAEgASgMEg0KBXByb29mGAIgAygMIpsBCg1DaGVja0luQW5zd2VyEhgKEG5leHRfY2hlY2tfaW5fbXMYASABKA0SLgoHcmVsZWFzZRgCIAEoCzIdLmhvbGRmYXN0LmFnZW50LnYxLlJlbGVhc2VSZWYSEwoLcXVhcmFudGluZWQYAyABKAgSFQoNc2VjcmV0c19lcG9jaBgEIAEoDRIUCgxmYWN0c193YW50ZWQYCiABKAgiLAoKUmVsZWFzZVJlZhIOCgZudW1iZXIYASABKA0SDgoGZGlnZXN0GAIgASgMIhEKD1JlcG9ydFJ1bkFuc3dlciITChFSZXBvcnRGYWN0c0Fuc3dlciI6ChJGZXRjaFJlbGVhc2VBbnN3ZXISEAoIbWFuaWZlc3QYASABKAwSEgoKc2lnbmF0dXJlcxgCIAMoCSJZChRSZXNvbHZlU2VjcmV0c0Fuc3dlchINCgVlcG9jaBgBIAEoDRIyCgdzZWNyZXRzGAIgAygLMiEuaG9sZGZhc3QuYWdlbnQudjEuUmVzb2x2ZWRTZWNyZXQibQoOUmVzb2x2ZWRTZWNyZXQSDAoEcGF0aBgBIAEoCRIxCgZzZWFsZWQYAiABKAsyHy5ob2xkZmFzdC5hZ2VudC52MS5TZWFsZWRTZWNyZXRIABIQCgZyZWFzb24YAyABKAlIAEIICgZyZXN1bHQiQAoMU2VhbGVkU2VjcmV0Eg8KB3ZlcnNpb24YASABKA0SCwoDZW5jGAIgASgMEhIKCmNpcGhlcnRleHQYAyABKAwiKgoHUmVmdXNhbBIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCSKUAQoEUHVzaBIwCgdyZWxlYXNlGAEgASgLMh0uaG9sZGZhc3QuYWdlbnQudjEuUmVsZWFzZVJlZkgAEicKBHdha2UYAiABKAsyFy5ob2xkZmFzdC5hZ2VudC52MS5XYWtlSAASKQoFZHJhaW4YAyABKAsyGC5ob2xkZmFzdC5hZ2VudC52MS5EcmFpbkgAQgYKBHB1c2giEwoEV2FrZRILCgNydW4YASABKAgiIwoFRHJhaW4SGgoScmVjb25uZWN0X2FmdGVyX21zGAEgASgNIqkBCgVDaHVuaxIxCgljaGFsbGVuZ2UYASABKAsyHC5ob2xkZmFzdC5hZ2VudC52MS5DaGFsbGVuZ2VIABIOCgRkYXRhGAIgASgMSAASJQoDZW5kGAMgASgLMhYuaG9sZGZhc3QuYWdlbnQudjEuRW5kSAASLQoHcmVmdXNhbBgEIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLlJlZnVzYWxIAEIHCgVjaHVuayIaCgNFbmQSEwoLdG90YWxfYnl0ZXMYASABKA0q2QEKClJlc3VsdEtpbmQSGwoXUkVTVUxUX0tJTkRfVU5TUEVDSUZJRUQQABIZChVSRVNVTFRfS0lORF9VTkNIQU5HRUQQARIXChNSRVNVTFRfS0lORF9DUkVBVEVEEAISFwoTUkVTVUxUX0tJTkRfVVBEQVRFRBADEhcKE1JFU1VMVF9LSU5EX1JFTU9WRUQQBBIXChNSRVNVTFRfS0lORF9TS0lQUEVEEAUSFwoTUkVTVUxUX0tJTkRfQkxPQ0tFRBAGEhYKElJFU1VMVF9LSU5EX0ZBSUxFRBAHMpcBCgdHYXRld2F5EkUKB1Nlc3Npb24SGy5ob2xkZmFzdC5hZ2VudC52MS5FbnZlbG9wZRoZLmhvbGRmYXN0LmFnZW50LnYxLkFuc3dlcigBMAESRQoIRG93bmxvYWQSGy5ob2xkZmFzdC5hZ2VudC52MS5FbnZlbG9wZRoYLmhvbGRmYXN0LmFnZW50LnYxLkNodW5rKAEwAWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * A signed request. The signature (Ed25519, 64 bytes, node identity key) covers
@@ -148,6 +148,12 @@ export type Request = Message<"holdfast.agent.v1.Request"> & {
      */
     value: ReportFacts;
     case: "reportFacts";
+  } | {
+    /**
+     * @generated from field: holdfast.agent.v1.FollowLog follow_log = 30;
+     */
+    value: FollowLog;
+    case: "followLog";
   } | { case: undefined; value?: undefined };
 };
 
@@ -159,6 +165,29 @@ export type RequestValid = Request;
  */
 export const RequestSchema: GenMessage<Request, {validType: RequestValid}> = /*@__PURE__*/
   messageDesc(file_holdfast_agent_v1_gateway, 3);
+
+/**
+ * Asks for the newest checkpoint of the audit log, and for the proof that it follows from the one that is held.
+ *
+ * @generated from message holdfast.agent.v1.FollowLog
+ */
+export type FollowLog = Message<"holdfast.agent.v1.FollowLog"> & {
+  /**
+   * Of the newest checkpoint that the agent saw; 0 when it saw none.
+   *
+   * @generated from field: uint64 size = 1;
+   */
+  size: bigint;
+};
+
+export type FollowLogValid = FollowLog;
+
+/**
+ * Describes the message holdfast.agent.v1.FollowLog.
+ * Use `create(FollowLogSchema)` to create a new message.
+ */
+export const FollowLogSchema: GenMessage<FollowLog, {validType: FollowLogValid}> = /*@__PURE__*/
+  messageDesc(file_holdfast_agent_v1_gateway, 4);
 
 /**
  * What the agent holds.
@@ -207,7 +236,7 @@ export type CheckInValid = CheckIn;
  * Use `create(CheckInSchema)` to create a new message.
  */
 export const CheckInSchema: GenMessage<CheckIn, {validType: CheckInValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 4);
+  messageDesc(file_holdfast_agent_v1_gateway, 5);
 
 /**
  * What the node found out about its machine. Shown to operators and never decided by.
@@ -230,7 +259,7 @@ export type ReportFactsValid = ReportFacts;
  * Use `create(ReportFactsSchema)` to create a new message.
  */
 export const ReportFactsSchema: GenMessage<ReportFacts, {validType: ReportFactsValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 5);
+  messageDesc(file_holdfast_agent_v1_gateway, 6);
 
 /**
  * @generated from message holdfast.agent.v1.ReportRun
@@ -249,7 +278,7 @@ export type ReportRunValid = ReportRun;
  * Use `create(ReportRunSchema)` to create a new message.
  */
 export const ReportRunSchema: GenMessage<ReportRun, {validType: ReportRunValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 6);
+  messageDesc(file_holdfast_agent_v1_gateway, 7);
 
 /**
  * @generated from message holdfast.agent.v1.RunReport
@@ -314,7 +343,7 @@ export type RunReportValid = RunReport;
  * Use `create(RunReportSchema)` to create a new message.
  */
 export const RunReportSchema: GenMessage<RunReport, {validType: RunReportValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 7);
+  messageDesc(file_holdfast_agent_v1_gateway, 8);
 
 /**
  * @generated from message holdfast.agent.v1.ResourceResult
@@ -352,7 +381,7 @@ export type ResourceResultValid = ResourceResult;
  * Use `create(ResourceResultSchema)` to create a new message.
  */
 export const ResourceResultSchema: GenMessage<ResourceResult, {validType: ResourceResultValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 8);
+  messageDesc(file_holdfast_agent_v1_gateway, 9);
 
 /**
  * Asks for the current release.
@@ -369,7 +398,7 @@ export type FetchReleaseValid = FetchRelease;
  * Use `create(FetchReleaseSchema)` to create a new message.
  */
 export const FetchReleaseSchema: GenMessage<FetchRelease, {validType: FetchReleaseValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 9);
+  messageDesc(file_holdfast_agent_v1_gateway, 10);
 
 /**
  * Asks for the secrets of one run, in one request.
@@ -399,7 +428,7 @@ export type ResolveSecretsValid = ResolveSecrets;
  * Use `create(ResolveSecretsSchema)` to create a new message.
  */
 export const ResolveSecretsSchema: GenMessage<ResolveSecrets, {validType: ResolveSecretsValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 10);
+  messageDesc(file_holdfast_agent_v1_gateway, 11);
 
 /**
  * @generated from message holdfast.agent.v1.DownloadRequest
@@ -420,7 +449,7 @@ export type DownloadRequestValid = DownloadRequest;
  * Use `create(DownloadRequestSchema)` to create a new message.
  */
 export const DownloadRequestSchema: GenMessage<DownloadRequest, {validType: DownloadRequestValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 11);
+  messageDesc(file_holdfast_agent_v1_gateway, 12);
 
 /**
  * @generated from message holdfast.agent.v1.Answer
@@ -484,6 +513,12 @@ export type Answer = Message<"holdfast.agent.v1.Answer"> & {
      */
     value: ReportFactsAnswer;
     case: "reportFacts";
+  } | {
+    /**
+     * @generated from field: holdfast.agent.v1.FollowLogAnswer follow_log = 30;
+     */
+    value: FollowLogAnswer;
+    case: "followLog";
   } | { case: undefined; value?: undefined };
 };
 
@@ -494,7 +529,35 @@ export type AnswerValid = Answer;
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer, {validType: AnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 12);
+  messageDesc(file_holdfast_agent_v1_gateway, 13);
+
+/**
+ * @generated from message holdfast.agent.v1.FollowLogAnswer
+ */
+export type FollowLogAnswer = Message<"holdfast.agent.v1.FollowLogAnswer"> & {
+  /**
+   * The signed note (C2SP tlog-checkpoint), byte for byte; empty when nothing was published yet.
+   *
+   * @generated from field: bytes checkpoint = 1;
+   */
+  checkpoint: Uint8Array;
+
+  /**
+   * RFC 9162, 2.1.4: from the size that was asked with to the checkpoint's. Hashes of 32 bytes.
+   *
+   * @generated from field: repeated bytes proof = 2;
+   */
+  proof: Uint8Array[];
+};
+
+export type FollowLogAnswerValid = FollowLogAnswer;
+
+/**
+ * Describes the message holdfast.agent.v1.FollowLogAnswer.
+ * Use `create(FollowLogAnswerSchema)` to create a new message.
+ */
+export const FollowLogAnswerSchema: GenMessage<FollowLogAnswer, {validType: FollowLogAnswerValid}> = /*@__PURE__*/
+  messageDesc(file_holdfast_agent_v1_gateway, 14);
 
 /**
  * @generated from message holdfast.agent.v1.CheckInAnswer
@@ -543,7 +606,7 @@ export type CheckInAnswerValid = CheckInAnswer;
  * Use `create(CheckInAnswerSchema)` to create a new message.
  */
 export const CheckInAnswerSchema: GenMessage<CheckInAnswer, {validType: CheckInAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 13);
+  messageDesc(file_holdfast_agent_v1_gateway, 15);
 
 /**
  * @generated from message holdfast.agent.v1.ReleaseRef
@@ -567,7 +630,7 @@ export type ReleaseRefValid = ReleaseRef;
  * Use `create(ReleaseRefSchema)` to create a new message.
  */
 export const ReleaseRefSchema: GenMessage<ReleaseRef, {validType: ReleaseRefValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 14);
+  messageDesc(file_holdfast_agent_v1_gateway, 16);
 
 /**
  * @generated from message holdfast.agent.v1.ReportRunAnswer
@@ -582,7 +645,7 @@ export type ReportRunAnswerValid = ReportRunAnswer;
  * Use `create(ReportRunAnswerSchema)` to create a new message.
  */
 export const ReportRunAnswerSchema: GenMessage<ReportRunAnswer, {validType: ReportRunAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 15);
+  messageDesc(file_holdfast_agent_v1_gateway, 17);
 
 /**
  * @generated from message holdfast.agent.v1.ReportFactsAnswer
@@ -597,7 +660,7 @@ export type ReportFactsAnswerValid = ReportFactsAnswer;
  * Use `create(ReportFactsAnswerSchema)` to create a new message.
  */
 export const ReportFactsAnswerSchema: GenMessage<ReportFactsAnswer, {validType: ReportFactsAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 16);
+  messageDesc(file_holdfast_agent_v1_gateway, 18);
 
 /**
  * @generated from message holdfast.agent.v1.FetchReleaseAnswer
@@ -625,7 +688,7 @@ export type FetchReleaseAnswerValid = FetchReleaseAnswer;
  * Use `create(FetchReleaseAnswerSchema)` to create a new message.
  */
 export const FetchReleaseAnswerSchema: GenMessage<FetchReleaseAnswer, {validType: FetchReleaseAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 17);
+  messageDesc(file_holdfast_agent_v1_gateway, 19);
 
 /**
  * @generated from message holdfast.agent.v1.ResolveSecretsAnswer
@@ -653,7 +716,7 @@ export type ResolveSecretsAnswerValid = ResolveSecretsAnswer;
  * Use `create(ResolveSecretsAnswerSchema)` to create a new message.
  */
 export const ResolveSecretsAnswerSchema: GenMessage<ResolveSecretsAnswer, {validType: ResolveSecretsAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 18);
+  messageDesc(file_holdfast_agent_v1_gateway, 20);
 
 /**
  * @generated from message holdfast.agent.v1.ResolvedSecret
@@ -691,7 +754,7 @@ export type ResolvedSecretValid = ResolvedSecret;
  * Use `create(ResolvedSecretSchema)` to create a new message.
  */
 export const ResolvedSecretSchema: GenMessage<ResolvedSecret, {validType: ResolvedSecretValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 19);
+  messageDesc(file_holdfast_agent_v1_gateway, 21);
 
 /**
  * HPKE base mode (RFC 9180) to the node's sealing key, with info "holdfast/secret/v1" and as additional data
@@ -727,7 +790,7 @@ export type SealedSecretValid = SealedSecret;
  * Use `create(SealedSecretSchema)` to create a new message.
  */
 export const SealedSecretSchema: GenMessage<SealedSecret, {validType: SealedSecretValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 20);
+  messageDesc(file_holdfast_agent_v1_gateway, 22);
 
 /**
  * A request that was authentic but can't be served. The stream goes on.
@@ -755,7 +818,7 @@ export type RefusalValid = Refusal;
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal, {validType: RefusalValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 21);
+  messageDesc(file_holdfast_agent_v1_gateway, 23);
 
 /**
  * @generated from message holdfast.agent.v1.Push
@@ -796,7 +859,7 @@ export type PushValid = Push;
  * Use `create(PushSchema)` to create a new message.
  */
 export const PushSchema: GenMessage<Push, {validType: PushValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 22);
+  messageDesc(file_holdfast_agent_v1_gateway, 24);
 
 /**
  * @generated from message holdfast.agent.v1.Wake
@@ -817,7 +880,7 @@ export type WakeValid = Wake;
  * Use `create(WakeSchema)` to create a new message.
  */
 export const WakeSchema: GenMessage<Wake, {validType: WakeValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 23);
+  messageDesc(file_holdfast_agent_v1_gateway, 25);
 
 /**
  * @generated from message holdfast.agent.v1.Drain
@@ -836,7 +899,7 @@ export type DrainValid = Drain;
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain, {validType: DrainValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 24);
+  messageDesc(file_holdfast_agent_v1_gateway, 26);
 
 /**
  * @generated from message holdfast.agent.v1.Chunk
@@ -883,7 +946,7 @@ export type ChunkValid = Chunk;
  * Use `create(ChunkSchema)` to create a new message.
  */
 export const ChunkSchema: GenMessage<Chunk, {validType: ChunkValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 25);
+  messageDesc(file_holdfast_agent_v1_gateway, 27);
 
 /**
  * @generated from message holdfast.agent.v1.End
@@ -902,7 +965,7 @@ export type EndValid = End;
  * Use `create(EndSchema)` to create a new message.
  */
 export const EndSchema: GenMessage<End, {validType: EndValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 26);
+  messageDesc(file_holdfast_agent_v1_gateway, 28);
 
 /**
  * @generated from enum holdfast.agent.v1.ResultKind
