@@ -19,10 +19,10 @@ function load(name: string): Sample[] {
     .map((line) => JSON.parse(line));
 }
 
-function measure(scanner: Scanner, samples: readonly Sample[], kind: 'command' | 'script', expected: Verdict): Tally {
+function measure(scanner: Scanner, samples: readonly Sample[], expected: Verdict): Tally {
   const tally: Tally = { allowed: 0, unknown: 0, dangerous: 0, otherRule: 0 };
   for (const { command, rule } of samples) {
-    const { verdict, findings } = scanner.scan(command, { kind });
+    const { verdict, findings } = scanner.scan(command);
     tally[verdict] += 1;
     const isOther = rule !== undefined && verdict !== 'allowed' && !findings.some((finding) => finding.rule === rule);
     if (isOther) tally.otherRule += 1;
@@ -55,15 +55,15 @@ function maintainerScripts(): Sample[] {
 }
 
 const scanner = await loadScanner();
-const sets: readonly (readonly [string, () => Sample[], 'command' | 'script', Verdict])[] = [
-  ['dangerous-plain', () => load('dangerous-plain'), 'command', 'dangerous'],
-  ['dangerous-evasive', () => load('dangerous-evasive'), 'command', 'dangerous'],
-  ['ordinary', () => load('ordinary'), 'command', 'allowed'],
-  ['maintainer scripts of this machine', maintainerScripts, 'script', 'allowed'],
+const sets: readonly (readonly [string, () => Sample[], Verdict])[] = [
+  ['dangerous-plain', () => load('dangerous-plain'), 'dangerous'],
+  ['dangerous-evasive', () => load('dangerous-evasive'), 'dangerous'],
+  ['ordinary', () => load('ordinary'), 'allowed'],
+  ['maintainer scripts of this machine', maintainerScripts, 'allowed'],
 ];
-for (const [name, samples, kind, expected] of sets) {
+for (const [name, samples, expected] of sets) {
   if (only.length > 0 && !only.some((one) => name.includes(one))) continue;
   const list = samples();
   const start = performance.now();
-  print(name, list.length, measure(scanner, list, kind, expected), performance.now() - start);
+  print(name, list.length, measure(scanner, list, expected), performance.now() - start);
 }

@@ -15,6 +15,8 @@ export type PathAction =
   | 'change tree'
   /** Mode or owner, so that it is opened to others or useless. */
   | 'break'
+  /** Given to somebody who is not root. */
+  | 'own'
   | 'move'
   /** All content replaced by none, or by next to none. */
   | 'empty'
@@ -57,7 +59,7 @@ function judgeNormal(normal: string, action: PathAction): PathJudgement | undefi
     return found('G0401', lower);
   }
   if (isFree(lower)) return undefined;
-  if (rawDevice.test(lower) && !/^remove$|^change|^break$|^mount$/.test(action)) return found('G0201', lower);
+  if (rawDevice.test(lower) && !/^remove$|^change|^break$|^own$|^mount$/.test(action)) return found('G0201', lower);
   if (lower.startsWith(hole)) return judgeHole(lower, action);
   const target = isTreeAction(action) || action === 'remove' ? withoutContents(lower) : lower;
   if (action === 'remove' && target !== lower) return judgeAll(target, 'remove contents');
@@ -135,6 +137,8 @@ function refuses(entry: ProtectedPath, action: PathAction | 'remove contents', r
       return entry.mayChangeMode === true || isEtcFile(entry, relation) ? undefined : 'G0103';
     case 'break':
       return relation === 'above' ? undefined : 'G0104';
+    case 'own':
+      return relation === 'above' || entry.mayChangeMode === true ? undefined : 'G0104';
     case 'move':
       return isOwn ? undefined : 'G0105';
     case 'empty':

@@ -41,7 +41,8 @@ export const agentTrees: readonly string[] = [
   '/run/holdfast-agent',
 ];
 
-const agentFile = /(?:^|\/)\.?holdfast(?:-agent)?(?:@?\.(?:service|socket|timer|path|plist|mjs)(?:\.d)?|)(?:\/|$)/i;
+const agentFile =
+  /(?:^|\/)\.?(?:holdfast-agent(?:\.[a-z]+(?:\.d)?)?|holdfast@?\.(?:service|socket|timer|path|plist)(?:\.d)?)(?:\/|$)/i;
 
 /** Units, binaries and state by their name, wherever they are; a file that only mentions the name is not meant. */
 export function isAgentPath(path: string): boolean {
@@ -99,6 +100,11 @@ const keptTrees = [
 ];
 
 const standing = [
+  // By their second names too, for patterns that match those.
+  '/usr/bin',
+  '/usr/sbin',
+  '/usr/lib',
+  '/usr/lib64',
   '/',
   '/bin',
   '/sbin',

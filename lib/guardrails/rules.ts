@@ -106,6 +106,11 @@ export const rules = {
     title: 'Too much to read',
     reason: 'is too long, too deep or has too many branches to be judged',
   },
+  G0606: {
+    verdict: 'unknown',
+    title: 'Dangerous text',
+    reason: 'holds the text of a dangerous command, and nobody can say whether it is run',
+  },
 } as const satisfies Record<string, Rule>;
 
 export type RuleId = keyof typeof rules;

@@ -12,8 +12,6 @@ import { type Frame, limits, report, type Scan } from './shell/scan.ts';
 export type ScanContext = {
   /** Where the command runs; the agent's own directory is the root when left out. */
   readonly cwd?: string;
-  /** `script`: has arguments that nobody knows. A command of a resource has none. */
-  readonly kind?: 'command' | 'script';
 };
 
 export type Scanner = {
@@ -34,6 +32,7 @@ export async function loadScanner(): Promise<Scanner> {
         steps: limits.steps,
         files: new Map(),
         programs: new Map(),
+        links: new Map(),
         uncalled: new Map(),
         letsSshThrough: false,
         firewall: [],
@@ -53,18 +52,50 @@ export async function loadScanner(): Promise<Scanner> {
         report(frame, 'G0605', { excerpt: source.slice(0, 200) });
       }
       if (!scan.letsSshThrough) findings.push(...scan.firewall);
+      if (findings.length === 0) reportQuoted(frame, source);
       return judgementOf(findings.toSorted((a, b) => a.position.offset - b.position.offset));
     },
   };
 }
 
-function frameOf(scan: Scan, source: string, { cwd, kind }: ScanContext): Frame {
+/** Rules that only a real command breaks: a sentence with the word `reboot` in it must not. */
+const telling = /^G0(?:10[1-7]|20[1-4]|302)$/;
+
+/**
+ * The net under all that is modelled: when nothing was found, every quoted text is read as if it were run. What it
+ * catches is unknown and not dangerous, since most quoted text never is.
+ */
+function reportQuoted(frame: Frame, source: string): void {
+  let texts = quotedIn(source.replace(/(^|\s)#.*$/gm, '$1'));
+  for (let depth = 0; depth < 3 && texts.length > 0; depth += 1) {
+    for (const text of texts.slice(0, 100)) {
+      const trial: Finding[] = [];
+      const scan = { ...frame.scan, findings: trial, steps: 2000, uncalled: new Map(), files: new Map(), firewall: [] };
+      runText(text, { ...frameOf(scan, text, {}), depth: limits.depth - 4 });
+      const first = trial.find(({ rule, verdict }) => verdict === 'dangerous' && telling.test(rule));
+      if (first !== undefined) {
+        report(frame, 'G0606', { offset: Math.max(0, source.indexOf(text)), excerpt: text, detail: first.reason });
+        return;
+      }
+    }
+    texts = texts.flatMap(quotedIn);
+  }
+}
+
+function quotedIn(source: string): string[] {
+  return [...source.matchAll(/"((?:[^"\\]|\\[\s\S]){6,})"|'([^']{6,})'|`([^`]{6,})`/g)]
+    .map((match) => (match[1]?.replace(/\\(["\\$`])/g, '$1') ?? match[2] ?? match[3] ?? '').trim())
+    .filter((text) => /^[\w./~\\!({-].*[\s]/s.test(text));
+}
+
+function frameOf(scan: Scan, source: string, { cwd }: ScanContext): Frame {
   const scope = {
     variables: new Map(),
     functions: new Map(),
     aliases: new Map(),
     cwd,
-    positional: kind === 'script' ? undefined : [],
+    positional: undefined,
+    zero: '/bin/sh',
     branches: 0,
   };
   return {

@@ -43,7 +43,8 @@ const shred: Judge = (call) => {
 };
 
 const rmdir: Judge = (call) => {
-  for (const path of readOptions(call.argv.slice(1)).operands) touch(call, path, 'remove tree');
+  // It takes only what is empty, so it can take nothing that is in use.
+  for (const path of readOptions(call.argv.slice(1)).operands) touch(call, path, 'remove');
 };
 
 const mv: Judge = (call) => {
@@ -131,6 +132,8 @@ const ln: Judge = (call) => {
   if (plain(source) === '/dev/null' && unit !== undefined) reportUnit(call, unit);
   const { scan, scope } = call.frame;
   if (/\/s?bin\//.test(plain(source))) scan.programs.set(normalizePath(target, scope.cwd), programOf(source));
+  if (plain(source).startsWith('/'))
+    scan.links.set(normalizePath(target, scope.cwd), plain(source).replace(/\/+$/, ''));
   if (flags.has('-f') || flags.has('--force')) touch(call, target, plain(source) === '/dev/null' ? 'empty' : 'replace');
 };
 
@@ -211,7 +214,7 @@ const chown: Judge = (call) => {
       !/^(?:root|0|\+0)$/.test(owner) &&
       !hasHole(owner)
     )
-      touch(call, path, 'break');
+      touch(call, path, 'own');
   }
 };
 
@@ -272,9 +275,12 @@ function write(call: Call, path: string, content: string, isAppend: boolean): vo
 const sed: Judge = (call, _again) => {
   const { flags, operands, values } = readOptions(call.argv.slice(1), ['-e', '-f', '--expression', '--file']);
   const program = plain(values.get('-e') ?? values.get('--expression') ?? operands[0] ?? '');
-  const executed = /(?:^|[;\n{]|\d|\$|\/)\s*e\s+([^;\n]+)|^s(.)(?:(?!\2).)*\2((?:(?!\2).)*)\2[gpi0-9]*e/.exec(program);
+  const executed = /(?:^|[;\n{]|\d|\$|\/)\s*e\s+([^;\n]+)|^s(.)(?:\\.|(?!\2).)*\2((?:\\.|(?!\2).)*)\2[gpi0-9]*e/.exec(
+    program,
+  );
   const code = executed?.[1] ?? executed?.[3];
-  if (code !== undefined && code.trim() !== '') call.frame.scan.runText(code, { ...call.frame, at: undefined });
+  if (code !== undefined && code.trim() !== '')
+    call.frame.scan.runText(code.replace(/\\(.)/g, '$1'), { ...call.frame, at: undefined });
   const files = values.has('-e') || values.has('-f') || values.has('--expression') ? operands : operands.slice(1);
   const isInPlace =
     flags.has('-i') || flags.has('--in-place') || [...flags].some((flag) => flag.startsWith('--in-place'));
@@ -282,6 +288,12 @@ const sed: Judge = (call, _again) => {
   if (isInPlace) for (const path of files) touch(call, path, empties ? 'empty' : 'edit');
   const written = /(?:^|[;\n}/])\s*w\s+(\/\S+)/.exec(program)?.[1];
   if (written !== undefined) touch(call, written, 'empty');
+};
+
+const sort: Judge = (call) => {
+  const { values } = readOptions(call.argv.slice(1), ['-o', '--output', '-k', '-t', '-S', '-T']);
+  const target = values.get('-o') ?? values.get('--output');
+  if (target !== undefined) touch(call, target, 'replace');
 };
 
 const rsync: Judge = (call) => {
@@ -398,6 +410,7 @@ export const fileJudges: Judges = {
   sponge,
   sed,
   gsed: sed,
+  sort,
   rsync,
   tar,
   bsdtar: tar,

@@ -42,7 +42,9 @@ function targetsOf(roots: readonly string[], tests: readonly string[], cwd: stri
   const isByAge = texts.some((test) => /^-(?:[acm]time|[acm]min|size|perm)$/.test(test));
   return roots.flatMap((root): Target[] => {
     const normal = normalizePath(root, cwd);
-    const isVital = /^\/(?:$|(?:etc|usr|s?bin|lib\d*|boot|var|var\/lib|root|home|dev|opt|srv)$)/.test(normal);
+    const isVital =
+      (cwd !== undefined || root.startsWith('/')) &&
+      /^\/(?:$|(?:etc|usr|s?bin|lib\d*|boot|var|var\/lib|root|home|dev|opt|srv)$)/.test(normal);
     if (isNegated || (pattern === undefined && !isPicky && (!isByAge || isVital)))
       return [{ path: root, isTree: true }];
     if (pattern === undefined) return [{ path: `${plain(root)}/x`, isTree: false }];
@@ -51,7 +53,7 @@ function targetsOf(roots: readonly string[], tests: readonly string[], cwd: stri
       return [{ path: pattern.startsWith('/') ? pattern : `${plain(root)}/x`, isTree: true }];
     // At any depth, but the protected names worth the name are in a few places.
     const bases = ['/', '/etc', '/bin', '/sbin', '/lib', '/boot', '/etc/ssh', '/lib/x86_64-linux-gnu', '/lib64'].filter(
-      (base) => base !== normal && (normal === '/' || base.startsWith(`${normal}/`)),
+      (base) => root.startsWith('/') && base !== normal && (normal === '/' || base.startsWith(`${normal}/`)),
     );
     const isRemoval = tests.length > 0;
     return isRemoval

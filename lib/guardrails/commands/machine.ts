@@ -22,6 +22,12 @@ const kill: Judge = (call) => {
   const isBare = !signal.startsWith('-') || signal === '--';
   const hasName = /^-(?:s|n|-signal)$/.test(signal);
   const targets = args.slice(isBare ? 0 : hasName ? 2 : 1).filter((arg) => arg !== '--');
+  for (const target of targets) {
+    const process = /^pid-of-(.+)\ue000$/.exec(target)?.[1] ?? '';
+    if (isAgentName(process)) reportCall(call, 'G0401', process);
+    else if (isReachProcess(process) && !isReload(call)) reportCall(call, 'G0402', process);
+    else if (isVitalProcess(process) && !isReload(call)) reportCall(call, 'G0303', process);
+  }
   // The first number with a dash is the signal; `kill -1 -1` has both.
   if (targets.some((arg) => arg === '-1' || arg === '1')) reportCall(call, 'G0303', targets.join(' '));
 };
@@ -121,7 +127,7 @@ export const machineJudges: Judges = {
   telinit: init,
   kill: (call, again) => {
     kill(call, again);
-    if (call.argv.slice(1).some((arg) => hasHole(arg) && /holdfast/i.test(call.excerpt)))
+    if (call.argv.slice(1).some((arg) => hasHole(arg) && /holdfast/i.test(call.frame.source.text)))
       reportCall(call, 'G0401', call.excerpt);
   },
   pkill,

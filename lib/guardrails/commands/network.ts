@@ -1,5 +1,5 @@
 /** Programs that take the network down, close the firewall, or give a shell to the network. */
-import { type Call, findingOfCall, programOf, readOptions, reportCall } from '../shell/call.ts';
+import { findingOfCall, programOf, readOptions, reportCall } from '../shell/call.ts';
 import { plain } from '../shell/marks.ts';
 import type { Judge, Judges } from './judge.ts';
 
@@ -106,6 +106,14 @@ const iptables: Judge = (call) => {
   if (isAll || isTcp || /-s\s+0\.0\.0\.0\/0\s+-j/.test(text)) scan.firewall.push(findingOfCall(call, 'G0404', text));
 };
 
+/** A whole set of rules at once, on the standard input. */
+const iptablesRestore: Judge = (call) => {
+  const text = plain(call.frame.stdin);
+  const letsIn = /--dport(?:s)?\s+(?:\S*,)?(?:22|ssh)\b.*ACCEPT|ESTABLISHED.*ACCEPT/.test(text);
+  if (/^:(?:INPUT|OUTPUT) (?:DROP|REJECT)/m.test(text) && !letsIn)
+    call.frame.scan.firewall.push(findingOfCall(call, 'G0404', 'INPUT DROP'));
+};
+
 const nft: Judge = (call) => {
   const { scan } = call.frame;
   const text = `${call.argv.slice(1).map(plain).join(' ')} ${plain(call.frame.stdin)}`;
@@ -162,7 +170,7 @@ const socat: Judge = (call) => {
   const text = call.argv.slice(1).map(plain).join(' ');
   if (
     /\b(?:EXEC|SYSTEM|SHELL):/i.test(text) &&
-    /\b(?:TCP|UDP|OPENSSL|SSL|SCTP)\w*:/i.test(text) &&
+    /\b(?:TCP|UDP|OPENSSL|SSL|SCTP)[\w-]*:/i.test(text) &&
     /sh\b|pty|bin/.test(text)
   )
     reportCall(call, 'G0503', text);
@@ -199,6 +207,8 @@ export const networkJudges: Judges = {
   'iptables-legacy': iptables,
   'iptables-nft': iptables,
   'ip6tables-nft': iptables,
+  'iptables-restore': iptablesRestore,
+  'ip6tables-restore': iptablesRestore,
   nft,
   ufw,
   'firewall-cmd': firewallCmd,

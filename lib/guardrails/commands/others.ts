@@ -25,7 +25,7 @@ const docker: Judge = (call) => {
     /\b(?:rm|mkfs|dd)\b/.test(inner) ||
     (place !== '' &&
       new RegExp(`(?:>|tee|cp|mv).*${place.replace(/[^\w/]/g, '')}/etc/(?:passwd|shadow|sudoers)`).test(inner));
-  const code = args.slice(args.findIndex((arg) => arg === 'chroot'));
+  const code = args.slice(args.indexOf('chroot'));
   if (/\bchroot\b/.test(inner) && code[0] === 'chroot')
     call.frame.scan.runText(code.slice(2).join(' '), { ...call.frame, at: undefined });
   reportCall(call, isDangerous ? 'G0101' : 'G0602', root, isDangerous ? 'dangerous' : 'unknown');
@@ -66,6 +66,7 @@ const shellEscape: Judge = (call) => {
     if (name === 'sqlite3' && /^\.(?:shell|system)\s/.test(arg))
       runCode(call, arg.replace(/^\.(?:shell|system)\s+/, ''));
   });
+  if (name === 'ed' && call.frame.stdin !== '') touch(call, args.findLast((arg) => !arg.startsWith('-')) ?? '', 'edit');
   const bang = /^!(.+)$/m.exec(plain(call.frame.stdin))?.[1];
   if (bang !== undefined && /^(?:ed|ftp|vi|vim|ex|gdb)$/.test(name)) runCode(call, bang);
 };

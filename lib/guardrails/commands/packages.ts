@@ -1,7 +1,7 @@
 /** Package managers: what removes a package that the machine needs. */
 import { isAgentName, isEssentialPackage } from '../protected-names.ts';
 import { type Call, programOf, readOptions, reportCall } from '../shell/call.ts';
-import { hasGlob, hasHole, patternOf, plain, withoutGlobs } from '../shell/marks.ts';
+import { hasGlob, hasHole, patternOf, plain, withGlobs, withoutGlobs } from '../shell/marks.ts';
 import type { Judge, Judges } from './judge.ts';
 
 const samples = [
@@ -25,7 +25,10 @@ const samples = [
 
 function remove(call: Call, packages: readonly string[]): void {
   for (const one of packages) {
-    const name = plain(one);
+    // Package managers fill in patterns themselves.
+    const name = withGlobs(plain(one));
+    // `linux-image-$(uname -r)` is the kernel that runs.
+    if (/^(?:linux-image|linux-modules|kernel|kernel-core)-\ue000/.test(name)) reportCall(call, 'G0405', name);
     if (hasHole(name)) continue;
     const text = withoutGlobs(name);
     if (isAgentName(text)) reportCall(call, 'G0401', text);

@@ -2,7 +2,7 @@
 
 import { normalizePath } from '../paths.ts';
 import { type Call, readOptions, reportCall } from './call.ts';
-import { hole, plain, split, withGlobs, withoutGlobs } from './marks.ts';
+import { hole, plain, split, taints, withGlobs, withoutGlobs } from './marks.ts';
 import { formatPrintf } from './output.ts';
 import { contentOf } from './redirect.ts';
 import { assign } from './scan.ts';
@@ -40,6 +40,17 @@ export function runBuiltin(call: Call, name: string, again: Again): string | und
         args.filter((arg, i) => i > 0 || plain(arg) !== '-p').filter((arg, i) => i > 0 || plain(arg) !== '--'),
       );
     }
+    // Words of the grammar, where the parser took one for a name.
+    case '{':
+    case '}':
+    case 'if':
+    case 'then':
+    case 'else':
+    case 'elif':
+    case 'while':
+    case 'until':
+    case 'do':
+      return again(args);
     case 'coproc':
     case 'time':
     case '!':
@@ -56,7 +67,9 @@ export function runBuiltin(call: Call, name: string, again: Again): string | und
     case 'set': {
       const at = args.findIndex((arg) => plain(arg) === '--');
       const operands =
-        at >= 0 ? args.slice(at + 1) : readOptions(args, ['-o']).operands.filter((arg) => !arg.startsWith('+'));
+        at >= 0
+          ? args.slice(at + 1)
+          : readOptions(args, ['-o'], true).operands.filter((arg, i) => i > 0 || !arg.startsWith('+'));
       if (at >= 0 || operands.length > 0) scope.positional = operands;
       return '';
     }
@@ -118,7 +131,7 @@ function read(call: Call, name: string, args: readonly string[]): void {
   const { scope, stdin } = call.frame;
   const { operands, flags } = readOptions(
     args,
-    ['-d', '-n', '-N', '-p', '-t', '-u', '-i', '-O', '-s', '-c', '-C'].filter((one) => name !== 'read' || one !== '-s'),
+    name === 'read' ? ['-d', '-n', '-N', '-p', '-t', '-u', '-i'] : ['-d', '-n', '-O', '-s', '-u', '-c', '-C'],
   );
   const names = operands.map(plain);
   const text = plain(stdin).replace(/\n+$/, '');
@@ -136,6 +149,7 @@ function read(call: Call, name: string, args: readonly string[]): void {
   else if (names.length === 0) assign(scope, 'REPLY', [isKnown ? line : hole]);
   names.forEach((one, i) => {
     const value = i === names.length - 1 ? words.slice(i).join(' ') : (words[i] ?? '');
-    assign(scope, one, [isKnown ? value : line.includes(hole) && names.length === 1 ? line : hole]);
+    const unknown = (line.includes(hole) && names.length === 1 ? line : hole) + taints(stdin);
+    assign(scope, one, [isKnown ? value : unknown]);
   });
 }

@@ -2,6 +2,7 @@
 
 import type { Finding } from '../finding.ts';
 import { judgePath, type PathAction } from '../judge-path.ts';
+import { normalizePath } from '../paths.ts';
 import type { RuleId } from '../rules.ts';
 import { hasHole, plain, split, withoutGlobs } from './marks.ts';
 import { type Frame, findingOf, report as reportInFrame } from './scan.ts';
@@ -34,10 +35,20 @@ export function findingOfCall(call: Call, rule: RuleId, detail: string): Finding
 
 /** Judges what the call does to a path, and reports it. */
 export function touch(call: Call, path: string, action: PathAction): boolean {
-  const judged = judgePath(path, action, call.frame.scope.cwd);
+  const judged = judgePath(throughLinks(call, path), action, call.frame.scope.cwd);
   if (judged === undefined) return false;
   reportCall(call, judged.rule, judged.protectedPath, judged.verdict);
   return true;
+}
+
+/** A path below a link that the source made leads to where the link leads. */
+function throughLinks({ frame }: Call, path: string): string {
+  if (frame.scan.links.size === 0) return path;
+  const normal = normalizePath(path, frame.scope.cwd);
+  for (const [link, target] of frame.scan.links) {
+    if (normal.startsWith(`${link}/`)) return `${target}${normal.slice(link.length)}`;
+  }
+  return path;
 }
 
 /** The last component of the program's name. */

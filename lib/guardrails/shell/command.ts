@@ -53,6 +53,10 @@ export function runNamed(call: Call, program: string): string {
     runCommand({ ...call, ...changes, argv: next });
   const builtin = runBuiltin({ ...call }, real, again);
   if (builtin !== undefined) return builtin;
+  if (/^\/etc\/(?:rc\.d\/)?init\.d\//.test(path)) {
+    judges.get('service')?.({ ...call, argv: ['service', program, ...argv.slice(1)] }, again);
+    return hole;
+  }
   if (isShell(real)) return runShell(call, real);
   const wrapper = wrappers.get(real);
   if (wrapper !== undefined) return runWrapped(call, wrapper, again);
@@ -90,11 +94,14 @@ export function runFile(call: Call, content: string): string {
 function runMatching(call: Call, name: string): string {
   const pattern = patternOf(name.startsWith('/') ? name : `/bin/${name.replace(/^.*\//, '')}`);
   const known = [...judges.keys(), ...wrappers.keys(), ...interpreters, 'sh', 'bash', 'dash', 'eval'];
+  const directory = name.slice(0, name.lastIndexOf('/'));
   const candidates = known.filter((program) =>
     ['/bin', '/sbin', '/usr/bin', '/usr/sbin'].some((directory) => pattern.test(`${directory}/${program}`)),
   );
   for (const program of candidates.slice(0, 40)) runNamed({ ...call, argv: [program, ...call.argv.slice(1)] }, program);
-  reportCall(call, 'G0601', withoutGlobs(name));
+  // A directory of hooks that is spelled out is run as it was installed.
+  const isInstalled = candidates.length === 0 && /^\/(?:usr|etc|opt|lib)\//.test(directory) && !hasGlob(directory);
+  if (!isInstalled) reportCall(call, 'G0601', withoutGlobs(name));
   return hole;
 }
 

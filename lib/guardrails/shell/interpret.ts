@@ -46,7 +46,6 @@ export function runNode(node: Syntax, frame: Frame): string {
     case 'if_statement':
     case 'case_statement':
       return inBranch(frame, () => runChildren(node, frame));
-    case 'test_command':
     case 'arithmetic_expansion':
     case 'string':
     case 'word':
@@ -152,19 +151,46 @@ function inBranchIf(condition: boolean, frame: Frame, work: () => string): strin
 function runPipeline(children: readonly Syntax[], frame: Frame): string {
   let stdin = frame.stdin;
   let output = '';
-  for (const child of children) {
-    if (isPunctuation(child)) continue;
+  const stages = children.filter((child) => !isPunctuation(child));
+  for (const [i, child] of stages.entries()) {
+    const next = stages[i + 1];
+    if (next !== undefined && isSpokenBy(textOf(child, frame), textOf(next, frame))) {
+      report(frame, 'G0503', { offset: child.start, excerpt: textOf(child, frame) });
+    }
     output = runNode(child, { ...frame, stdin, scope: forkScope(frame.scope) });
     stdin = output;
   }
   return output;
 }
 
+/** A shell whose output goes to the network. */
+function isSpokenBy(shell: string, next: string): boolean {
+  return (
+    /^\s*(?:\S*\/)?(?:ba|da|z|k)?sh\b(?!\s+-c)/.test(shell.replace(/^[\s\S]*\|/, '')) &&
+    /^\s*(?:\S*\/)?(?:nc|ncat|netcat|socat|telnet|openssl\s+s_client)\b/.test(next)
+  );
+}
+
+function textOf({ start, end }: Syntax, frame: Frame): string {
+  return frame.source.text.slice(start, end);
+}
+
 function runRedirected(node: Syntax, frame: Frame): string {
-  return redirected(node, frame, {
+  return redirected(withLostWord(node, frame), frame, {
     run: (body, inner) => (body === undefined ? '' : runNode(body, inner)),
     pipe: (nodes, inner) => runPipeline(nodes, inner),
   });
+}
+
+/** The grammar loses a lone dash before a here-document (`make -f - <<E`): it is put back. */
+function withLostWord(node: Syntax, frame: Frame): Syntax {
+  const [body, redirect] = node.children;
+  if (body?.type !== 'command' || redirect === undefined) return node;
+  const gap = frame.source.text.slice(body.end, redirect.start);
+  if (!/^\s+\S+\s*$/.test(gap)) return node;
+  const start = body.end + gap.length - gap.trimStart().length;
+  const word: Syntax = { type: 'word', field: 'argument', start, end: start + gap.trim().length, children: [] };
+  return { ...node, children: [{ ...body, children: [...body.children, word] }, ...node.children.slice(1)] };
 }
 
 function runSimple(node: Syntax, frame: Frame): string {
@@ -182,7 +208,7 @@ function runSimple(node: Syntax, frame: Frame): string {
   for (const one of assignments) assignVariable(one, { ...frame, scope });
   if (words.length === 0) return '';
   const environment = new Map(assignments.map((one) => assignmentOf(one, { ...frame, scope })));
-  const expanded = words.map(({ start, end }) => expandFields(frame, start, end));
+  const expanded = joined(words).map(({ start, end }) => expandFields(frame, start, end));
   const excerpt = frame.source.text.slice(node.start, node.end);
   let output: string | undefined;
   for (const argv of combinations(expanded)) {
@@ -190,6 +216,17 @@ function runSimple(node: Syntax, frame: Frame): string {
     output = output === undefined || output === printed ? printed : hole + taints(output + printed);
   }
   return output ?? '';
+}
+
+/** The grammar takes some words apart (`a$b$c/d`): without a blank between, they are one. */
+function joined(words: readonly Syntax[]): { readonly start: number; readonly end: number }[] {
+  const whole: { start: number; end: number }[] = [];
+  for (const { start, end } of words) {
+    const last = whole.at(-1);
+    if (last !== undefined && last.end === start) last.end = end;
+    else whole.push({ start, end });
+  }
+  return whole;
 }
 
 /** The argument lists that the alternatives of the words make: all of them while they are few. */
@@ -229,6 +266,7 @@ function assignVariable(node: Syntax, frame: Frame): void {
   }
   const values = value === undefined ? [''] : expandText(frame, value.start, value.end);
   if (name.type === 'subscript') {
+    runChildren(name, frame);
     const old = frame.scope.variables.get(target)?.values[0];
     assign(
       frame.scope,

@@ -70,7 +70,14 @@ export function runInterpreter(call: Call, program: string): void {
     if (readsInput && call.frame.stdin !== '') codes.push(call.frame.stdin);
     else if (codes.length === 0 && file !== undefined) codes.push(...fileCode(call, file));
   }
-  for (const code of codes) judgeCode(call, code);
+  if (/^(?:perl|ruby)$/.test(program) && args.some((arg) => /^-\w*i/.test(plain(arg)))) {
+    for (const arg of args) if (plain(arg).startsWith('/')) touch(call, arg, 'edit');
+  }
+  for (const code of codes) {
+    judgeCode(call, code);
+    if (program === 'tclsh')
+      for (const [, command] of plain(code).matchAll(/\bexec\s+([^\n;\]]+)/g)) runCode(call, command ?? '');
+  }
 }
 
 function fileCode(call: Call, file: string): string[] {
@@ -84,18 +91,21 @@ function fileCode(call: Call, file: string): string[] {
 }
 
 const starts =
-  /\b(?:system|popen\d?|exec[lv]?[pe]*|execSync|execFile(?:Sync)?|spawn(?:Sync|[lv]p?e?)?|subprocess|check_(?:call|output)|getoutput|shell_exec|passthru|proc_open|pcntl_exec|child_process|Open3|qx|os\.execute|io\.popen|IO\.popen|Popen|Process|call|run|do shell script|pty|posix_spawn|syscall)\b|`|%x[[({]|\|\s*(?:getline|&)|\|\s*["']|!\s*\w/;
+  /\b(?:system|popen\d?|exec[lv]?[pe]*|execSync|execFile(?:Sync)?|spawn(?:Sync|[lv]p?e?)?|subprocess|check_(?:call|output)|getoutput|shell_exec|passthru|proc_open|pcntl_exec|child_process|Open3|qx|os\.execute|io\.popen|IO\.popen|Popen|Process|call|run|do shell script|pty|posix_spawn|syscall)\b|`|%x[[({]|\|\s*(?:getline|&)|\|\s*["']|["']\s*\|\s*(?:\S*\/)?\w*sh\b|!\s*\w/;
 const removes =
   /\b(?:rmtree|rmdir(?:Sync|s)?|removedirs|unlink(?:Sync)?|remove(?:_tree|_entry|_dir)?|rm(?:Sync|_rf|_r|_f)?|remove_entry_secure|delete|rimraf|truncate(?:Sync)?|FileUtils|move|rename(?:Sync)?|chmod(?:Sync|_R)?|chown(?:Sync|_R)?|lchown|symlink)\b/;
 const writes =
   /\b(?:open|fopen|file_put_contents|writeFile(?:Sync)?|appendFile(?:Sync)?|createWriteStream|write_text|write_bytes|File\.(?:write|open)|IO\.write|sysopen|copyfile|print\s*>)\b|>\s*["']/;
 const builds =
-  /\b(?:b64decode|atob|fromhex|unhexlify|a2b_\w+|unpack|pack|decode64|base64_decode|str_rot13|gzinflate|gzuncompress|rot13|fromCharCode|decompress|marshal|codecs)\b|Buffer\.from\([^)]*['"](?:base64|hex)['"]/;
+  /\b(?:b64decode|decode_base64|urlsafe_b64decode|atob|fromhex|unhexlify|a2b_\w+|unpack|pack|decode64|base64_decode|str_rot13|gzinflate|gzuncompress|rot13|fromCharCode|decompress|marshal|codecs)\b|Buffer\.from\([^)]*['"](?:base64|hex)['"]/;
 const evaluates =
   /\b(?:eval|exec|compile|__import__|getattr|globals|Function|assert|create_function|instance_eval|class_eval|require|send|runInThisContext|import_module|system|load)\b/;
+/** What gets at a function without naming it. */
+const hides = /\b(?:getattr|__import__|globals|eval|send)\b/;
 const fetches =
   /\b(?:urlopen|urlretrieve|requests\.get|http\.get|https\.get|fetch|file_get_contents\(['"]https?|open-uri|LWP|Net::HTTP|URI\.open|httpx?)\b/;
-const sockets = /\b(?:socket|fsockopen|TCPSocket|Socket|net\.connect|net\.Socket|createConnection|IO::Socket)\b/;
+const sockets =
+  /\b(?:socket|fsockopen|connect\(\d+|require\(['"](?:net|tls)['"]|TCPSocket|Socket|net\.connect|net\.Socket|createConnection|IO::Socket)\b/;
 
 /** Judges code by what is written in it. Attacker-controlled. */
 export function judgeCode(call: Call, code: string): void {
@@ -106,7 +116,7 @@ export function judgeCode(call: Call, code: string): void {
     if (text !== '' && !code.includes(downloaded) && !code.includes(decoded)) reportCall(call, 'G0602');
     return;
   }
-  const calm = text.replace(/(^|\s)#(?!\{).*$/gm, '$1');
+  const calm = folded(text.replace(/(^|\s)#(?!\{).*$/gm, '$1'));
   if (
     sockets.test(calm) &&
     /dup2|\/bin\/(?:ba|da|z)?sh|pty\.spawn|\bsh\b\s*-i|STDIN->fdopen|\["(?:ba)?sh"|'(?:ba)?sh'/.test(calm)
@@ -126,13 +136,17 @@ export function judgeCode(call: Call, code: string): void {
   const literals = literalsOf(calm);
   const isDynamic = evaluates.test(calm);
   if (starts.test(calm) || isDynamic) judgeStarted(call, calm, literals);
-  if (removes.test(calm) || isDynamic)
+  if (isDynamic) {
+    for (const { value } of literals) if (value.includes('(') && value.length < text.length) judgeCode(call, value);
+  }
+  if (/\/inet\/(?:tcp|udp)\//.test(calm)) reportCall(call, 'G0503');
+  if (removes.test(calm) || hides.test(calm))
     for (const { value } of literals)
       if (value.startsWith('/'))
         touch(
           call,
           value,
-          /tree|rm_r|recursive|rimraf|remove_entry|_R\b|rm\b|walk|rmdir/.test(calm) ? 'remove tree' : 'remove',
+          /tree|rm_r|glob|recursive|rimraf|remove_entry|_R\b|rm\b|walk|rmdir/.test(calm) ? 'remove tree' : 'remove',
         );
   if (writes.test(calm)) judgeWritten(call, calm, literals);
   if (
@@ -143,13 +157,18 @@ export function judgeCode(call: Call, code: string): void {
   if (/\bLINUX_REBOOT|\breboot\s*\(/.test(calm)) reportCall(call, 'G0301');
 }
 
-type Literal = { readonly value: string; readonly start: number; readonly end: number };
-
-/** The string literals, with adjacent, added and dotted ones joined, and `chr` calls read. */
-function literalsOf(code: string): Literal[] {
-  const text = code
+/** With `chr` calls and word lists written as the string literals that they are. */
+function folded(code: string): string {
+  return code
     .replace(/\bchr\s*\(?\s*(\d{1,3}|0x[0-9a-f]{1,2})\s*\)?/gi, (_, number: string) =>
       JSON.stringify(String.fromCharCode(Number(number))),
+    )
+    .replace(/\bqw\s*[({[/]([^)}\]/]*)[)}\]/]/g, (_, words: string) =>
+      words
+        .trim()
+        .split(/\s+/)
+        .map((word) => JSON.stringify(word))
+        .join(', '),
     )
     .replace(/\bString\.fromCharCode\(([\d,\s]+)\)/g, (_, list: string) =>
       JSON.stringify(
@@ -159,11 +178,20 @@ function literalsOf(code: string): Literal[] {
           .join(''),
       ),
     );
+}
+
+type Literal = { readonly value: string; readonly start: number; readonly end: number };
+
+/** The string literals, with adjacent, added and dotted ones joined. */
+function literalsOf(text: string): Literal[] {
   const found: Literal[] = [];
   const pattern =
     /(?:"""([\s\S]*?)""")|(?:'''([\s\S]*?)''')|"((?:[^"\\]|\\[\s\S])*)"|'((?:[^'\\]|\\[\s\S])*)'|`((?:[^`\\]|\\[\s\S])*)`|(?:%x|qx|%q|%Q|qq|\bq)\s*(?:\{([^}]*)\}|\(([^)]*)\)|\[([^\]]*)\]|\/([^/]*)\/|\|([^|]*)\|)/g;
   for (const match of text.matchAll(pattern)) {
-    const value = decodeEscapes(match.slice(1).find((group) => group !== undefined) ?? '');
+    const isFormatted = text[match.index - 1] === 'f';
+    const written = decodeEscapes(match.slice(1).find((group) => group !== undefined) ?? '');
+    // What is filled in when it runs.
+    const value = written.replace(isFormatted ? /\{[^}]*\}/g : /[#$]\{[^}]*\}/g, hole);
     const literal = { value, start: match.index, end: match.index + match[0].length };
     const before = found.at(-1);
     const between = before === undefined ? undefined : text.slice(before.end, literal.start);
@@ -207,6 +235,7 @@ function judgeStarted(call: Call, code: string, literals: readonly Literal[]): v
 
 /** Enough like one to read it as one: a format, a sentence or a regular expression would only fail to parse. */
 function looksLikeCommand(value: string): boolean {
+  if (/^(?:\S*\/)?(?:reboot|poweroff|halt|shutdown)$/.test(value)) return true;
   return (
     /^\s*(?:[\w./~$:{(!-]|\\)/.test(value) &&
     (/\s/.test(value) || /[|;&>`]/.test(value)) &&
@@ -229,6 +258,8 @@ function listsOf(code: string, literals: readonly Literal[]): string[][] {
 
 function judgeWritten(call: Call, code: string, literals: readonly Literal[]): void {
   for (const { value, end, start } of literals) {
+    const [, arrows, opened] = /^\s*\+?(>{1,2})\s*(\/\S+)/.exec(value) ?? [];
+    if (opened !== undefined) touch(call, opened, arrows === '>>' ? 'edit' : 'empty');
     if (!value.startsWith('/')) continue;
     const after = code.slice(end, end + 24);
     const before = code.slice(Math.max(0, start - 40), start);

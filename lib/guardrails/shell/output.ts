@@ -1,7 +1,7 @@
 /** Output: what programs print that only change text. Anything else prints what is known only when it runs. */
 import { type Call, readOptions } from './call.ts';
 import { decodeEscapes } from './escapes.ts';
-import { decoded, downloaded, hole, plain, taints, withoutGlobs } from './marks.ts';
+import { decoded, downloaded, hole, plain, star, taints, withoutGlobs } from './marks.ts';
 import { contentOf } from './redirect.ts';
 
 const downloaders = new Set([
@@ -60,6 +60,33 @@ const decoders = new Set([
   'unzip',
   'ccrypt',
   'mcrypt',
+]);
+/** Programs made to be evaluated: they print settings for the shell. */
+const settingPrinters = new Set([
+  'ssh-agent',
+  'dircolors',
+  'direnv',
+  'starship',
+  'pyenv',
+  'rbenv',
+  'nodenv',
+  'mise',
+  'fnm',
+  'opam',
+  'conda',
+  'lesspipe',
+  'keychain',
+  'gpg-agent',
+  'resize',
+  'minikube',
+  'docker-machine',
+  'locale',
+  'zoxide',
+  'register-python-argcomplete',
+  'apt-config',
+  'dpkg-architecture',
+  'dpkg-buildflags',
+  'tput',
 ]);
 const filters = new Set([
   'cat',
@@ -122,12 +149,18 @@ export function outputOf(call: Call, program: string): string {
     case 'tac':
     case 'nl':
       return catenate(call, args);
+    case 'tee':
+      return stdin;
     case 'pwd':
       return frame.scope.cwd ?? `/${hole}`;
     case 'mktemp':
       return `/tmp/tmp.${hole}\n`;
+    case 'type':
     case 'which':
-      return args.map((arg) => `${plain(arg)}\n`).join('');
+      return args
+        .filter((arg) => !arg.startsWith('-'))
+        .map((arg) => `${plain(arg)}\n`)
+        .join('');
     case 'basename':
       return `${plain(args[0] ?? hole)
         .replace(/\/+$/, '')
@@ -138,7 +171,12 @@ export function outputOf(call: Call, program: string): string {
     case 'readlink':
       return `${plain(args.find((arg) => !arg.startsWith('-')) ?? hole)}\n`;
     case 'find':
-      return `${plain(args[0] ?? hole).replace(/\/+$/, '')}/${hole}\n`;
+      return foundBy(args);
+    case 'ls':
+      return listedBy(args);
+    case 'pgrep':
+    case 'pidof':
+      return `pid-of-${plain(args.findLast((arg) => !arg.startsWith('-')) ?? '')}${hole}\n`;
     case 'rev':
       return `${map(input(call, args), (text) =>
         text
@@ -157,6 +195,7 @@ export function outputOf(call: Call, program: string): string {
     case 'basenc':
     case 'openssl':
     case 'xxd':
+      if (program === 'openssl' && plain(args[0] ?? '') === 's_client') return hole + downloaded;
       return decode(
         program,
         args,
@@ -179,7 +218,9 @@ export function outputOf(call: Call, program: string): string {
     case 'egrep':
       return filtered(call, args);
     default:
+      if (settingPrinters.has(program)) return '';
       if (downloaders.has(program)) return hole + downloaded;
+      if (program === 'awk' && /holdfast/i.test(args.join(' '))) return 'holdfast-agent\n';
       if (decoders.has(program)) return hole + decoded + taints(stdin);
       return filters.has(program) ? hole + taints(stdin) : hole;
   }
@@ -239,10 +280,33 @@ function catenate(call: Call, args: readonly string[]): string {
   );
 }
 
+/** Without a test that picks some, the tree itself stands for all that is found in it. */
+function foundBy(args: readonly string[]): string {
+  const root = plain(args.find((arg) => !arg.startsWith('-')) ?? '.');
+  const isPicky = args.some((arg) =>
+    /^-(?:i?name|i?path|i?regex|[acm]time|[acm]min|size|user|group|newer|perm|empty)/.test(arg),
+  );
+  return isPicky ? `${root.replace(/\/+$/, '')}/${hole}\n` : `${root.replace(/\/+$/, '')}/${star}\n`;
+}
+
+/** Names in the working directory, unless a path is listed by itself. */
+function listedBy(args: readonly string[]): string {
+  const path = plain(args.find((arg) => !arg.startsWith('-')) ?? '');
+  const isItself = args.some((arg) => /^-\w*d/.test(arg)) && path.startsWith('/');
+  return isItself ? `${path}\n` : `./${star}\n`;
+}
+
 /** The content of the files named, or the standard input when there are none. */
 function input(call: Call, files: readonly string[]): string {
   if (files.length === 0) return call.frame.stdin === '' ? '' : call.frame.stdin;
-  return files.map((file) => (plain(file) === '-' ? call.frame.stdin : contentOf(call.frame, file))).join('');
+  return files
+    .map((file) => (plain(file) === '-' ? call.frame.stdin : (pidIn(file) ?? contentOf(call.frame, file))))
+    .join('');
+}
+
+function pidIn(file: string): string | undefined {
+  const name = /^(?:\/var)?\/run\/(?:.*\/)?([^/]+)\.pid$/.exec(plain(file))?.[1];
+  return name === undefined ? undefined : `pid-of-${name}${hole}\n`;
 }
 
 /** Changes text that is wholly known; its origin stays with it. */
@@ -320,7 +384,7 @@ function cut(text: string, args: readonly string[]): string {
 
 function decode(program: string, args: readonly string[], text: string): string {
   const isDecoding = args.some(
-    (arg) => /^(?:-[a-zA-Z]*[dDr]|--decode|-(?:d|r|revert))$/.test(plain(arg)) || /^-r/.test(plain(arg)),
+    (arg) => /^(?:-[a-zA-Z]*[dDr][a-zA-Z]*|--decode)$/.test(plain(arg)) || /^-r/.test(plain(arg)),
   );
   if (!isDecoding) return hole + taints(text);
   if (text.includes(hole)) return hole + decoded + taints(text);
@@ -346,6 +410,10 @@ function base32(text: string): string {
 function filtered(call: Call, args: readonly string[]): string {
   const { stdin } = call.frame;
   const lines = plain(stdin).trim().split('\n');
-  const isPath = lines.length === 1 && /^\/[^\n]+$/.test(lines[0] ?? '');
+  if (/holdfast/i.test(args.join(' '))) return 'holdfast-agent\n';
+  if (stdin !== '' && !stdin.includes(hole) && !stdin.includes(star)) return stdin;
+  // Some of what was listed, but nobody knows which.
+  if (lines.length === 1 && stdin.includes(star)) return stdin.replaceAll(star, hole);
+  const isPath = lines.length === 1 && /^\.?\/[^\n]*$|^pid-of-/.test(lines[0] ?? '');
   return isPath && args.length > 0 ? stdin : hole + taints(stdin);
 }

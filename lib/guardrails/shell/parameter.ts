@@ -140,8 +140,11 @@ function changeCase(value: string, operator: string): string {
 
 function slice(value: string, rest: string): string {
   const bounds = /^\s*(-?\d+)\s*(?::\s*(-?\d+)\s*)?$/.exec(rest);
-  if (bounds === null || value.includes(hole)) return hole;
   const text = plain(value);
+  const known = text.indexOf(hole) === -1 ? text.length : text.indexOf(hole);
+  const reach = Number(bounds?.[1]) + Number(bounds?.[2] ?? Number.POSITIVE_INFINITY);
+  if (bounds === null || (known < text.length && !(Number(bounds[1]) >= 0 && Number(bounds[2]) >= 0 && reach <= known)))
+    return hole;
   const start = Number(bounds[1]) < 0 ? Math.max(0, text.length + Number(bounds[1])) : Number(bounds[1]);
   if (bounds[2] === undefined) return text.slice(start);
   const length = Number(bounds[2]);
@@ -155,6 +158,10 @@ function indexed(frame: Frame, name: string, index: string | undefined, isQuoted
     return variable?.isList === true ? values.map((value) => value.split(split)[0] ?? '') : values;
   }
   const key = index.slice(1, -1);
+  if (key === '*' && isQuoted) {
+    const separator = (frame.scope.variables.get('IFS')?.values[0] ?? ' ').slice(0, 1);
+    return (variable?.values ?? [unset]).map((value) => value.replaceAll(split, separator));
+  }
   if (key === '@' || key === '*') return variable?.values ?? [unset];
   if (name === 'BASH_VERSINFO' || !/^\d+$/.test(key)) return [hole];
   return (variable?.values ?? [unset]).map((value) => value.split(split)[Number(key)] ?? '');
@@ -169,7 +176,7 @@ function valuesOf(frame: Frame, name: string, isQuoted: boolean): string[] {
     if (scope.positional === undefined) return [unset, hole];
     return [scope.positional.length === 0 ? unset : scope.positional.join(name === '@' || !isQuoted ? split : ' ')];
   }
-  if (name === '0') return ['/bin/sh'];
+  if (name === '0') return [scope.zero];
   if (/^\d+$/.test(name))
     return scope.positional === undefined ? [unset, hole] : [scope.positional[Number(name) - 1] ?? unset];
   if (name === 'PWD' && scope.cwd !== undefined) return [scope.cwd];

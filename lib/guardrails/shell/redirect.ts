@@ -34,8 +34,11 @@ export function redirected(node: Syntax, frame: Frame, { run, pipe }: Runners): 
     else {
       const operator = operatorOf(redirect, frame);
       const found = targetsOf(redirect, frame);
+      // Another descriptor: what it reads, nobody has followed.
+      if (operator.startsWith('<&')) stdin = hole;
       if (operator === '<' || operator === '<>') stdin = contentOf(frame, found[0]?.path);
       if (operator !== '<') targets.push(...found);
+      else for (const one of found) judgeRemote(frame, one, body, frame.source.text.slice(node.start, node.end));
     }
   }
   const excerpt = frame.source.text.slice(node.start, node.end);
@@ -63,7 +66,8 @@ function operatorOf(redirect: Syntax, frame: Frame): string {
     .filter(({ field }) => field !== 'destination')
     .map(({ start, end }) => frame.source.text.slice(start, end))
     .join('')
-    .trim();
+    .trim()
+    .replace(/^0(?=<)/, '');
 }
 
 function targetsOf(redirect: Syntax, frame: Frame): Target[] {
@@ -90,6 +94,7 @@ export function contentOf(frame: Frame, path: string | undefined): string {
   if (path === undefined) return hole;
   const name = plain(path);
   if (name === '/dev/null') return '';
+  if (name === '/dev/stdin' || name === '/dev/fd/0' || name === '/proc/self/fd/0') return frame.stdin;
   if (/^\/dev\/(?:tcp|udp)\//.test(name)) return `${hole}\ue009`;
   if (judgePath(path, 'edit', frame.scope.cwd)?.rule === 'G0201') return hole;
   return frame.scan.files.get(normalizePath(withoutGlobs(name), frame.scope.cwd)) ?? hole;

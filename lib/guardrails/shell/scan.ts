@@ -11,7 +11,7 @@ import { display } from './marks.ts';
 export const limits = {
   sourceLength: 128 * 1024,
   depth: 24,
-  steps: 40_000,
+  steps: 200_000,
   findings: 100,
   alternatives: 12,
   valueLength: 32 * 1024,
@@ -37,6 +37,8 @@ export type Scope = {
   cwd: string | undefined;
   /** Arguments of the function or script; undefined when they can't be known. */
   positional: readonly string[] | undefined;
+  /** `$0`. */
+  zero: string;
   /** Above 0 inside a branch: an assignment may or may not happen. */
   branches: number;
 };
@@ -62,6 +64,8 @@ export type Scan = {
   readonly files: Map<string, string>;
   /** Programs under other names: what a copy or a link of one really is, by its path. */
   readonly programs: Map<string, string>;
+  /** Symbolic links that the source itself makes, and where they lead. */
+  readonly links: Map<string, string>;
   /** Functions defined and not called yet. */
   readonly uncalled: Map<FunctionDefinition, Frame>;
   /** Something in the source lets SSH through the firewall, so closing the rest is not a lock-out. */

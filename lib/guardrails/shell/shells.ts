@@ -34,7 +34,7 @@ export function runShell(call: Call, program: string): string {
     if (/^-[a-zA-Z]*c[a-zA-Z]*$/.test(arg) || arg === '--command') {
       const at = args.findIndex((one, index) => index > i && !/^[-+]/.test(plain(one)));
       const positional = args.slice(at + 2);
-      return runCode(call, args[at] ?? '', at === -1 ? undefined : positional);
+      return runCode(call, args[at] ?? '', at === -1 ? undefined : positional, args[at + 1]);
     }
     if (/^--(?:rcfile|init-file)$/.test(arg) || /^[-+][a-zA-Z]*[oO]$/.test(arg)) i += 1;
     else if (arg === '-s' || arg === '-') break;
@@ -44,7 +44,7 @@ export function runShell(call: Call, program: string): string {
 }
 
 /** Code in a string that a program runs as a shell would. */
-export function runCode(call: Call, code: string, positional?: readonly string[]): string {
+export function runCode(call: Call, code: string, positional?: readonly string[], zero?: string): string {
   const { frame } = call;
   judgeOrigin(call, code);
   const text = withoutGlobs(plain(code)).replaceAll('\ue006', ' ');
@@ -53,7 +53,7 @@ export function runCode(call: Call, code: string, positional?: readonly string[]
     if (!code.includes(downloaded) && !code.includes(decoded)) reportCall(call, 'G0602', text);
     return hole;
   }
-  const scope = { ...frame.scope, positional: positional ?? frame.scope.positional };
+  const scope = { ...frame.scope, positional: positional ?? frame.scope.positional, zero: zero ?? frame.scope.zero };
   return frame.scan.runText(text, { ...frame, scope, at: frame.at ?? positionOf(call) });
 }
 

@@ -1,5 +1,6 @@
 /** Wrappers: programs whose arguments are another command. One row says how to find it. */
-import { type Call, programOf, readOptions, reportCall } from './call.ts';
+import { type Call, programOf, quote, readOptions, reportCall } from './call.ts';
+import { decodeEscapes } from './escapes.ts';
 import { decoded, downloaded, hole, plain, quoted } from './marks.ts';
 import { runCode } from './shells.ts';
 import { jobPattern, runJob } from './write.ts';
@@ -143,6 +144,8 @@ export function runWrapped(call: Call, found: Wrapper, again: Again): string {
     if (code !== undefined) return runCode(call, code);
   }
   switch (program) {
+    case 'parallel':
+      return parallel(call, operands, again);
     case 'xargs':
       return xargs(call, values, operands, again);
     case 'at':
@@ -177,12 +180,14 @@ export function runWrapped(call: Call, found: Wrapper, again: Again): string {
       const at = call.argv.findIndex((one) => plain(one) === '-e');
       return at >= 0 ? again(call.argv.slice(at + 1)) : '';
     }
-    case 'tcpdump':
     case 'su':
       // Without a command: a shell on the standard input.
       return call.frame.stdin === '' || call.frame.stdin === hole ? '' : runCode(call, call.frame.stdin);
-    case 'setarch':
     case 'ssh':
+      for (const arg of call.argv) {
+        const code = /^(?:-o)?(?:Proxy|Local|KnownHosts)Command=(.+)$/i.exec(plain(arg))?.[1];
+        if (code !== undefined && code !== 'none') runCode(call, code);
+      }
       if (operands.length <= 1)
         return call.frame.stdin === ''
           ? ''
@@ -222,7 +227,16 @@ function environment(
 ): string {
   const split = values.get('-S') ?? values.get('--split-string');
   if (split !== undefined) return runCode(call, [split, ...operands].join(' '));
-  const inner = dropAssignments(operands);
+  const dash = call.argv.findIndex((arg) => /^(?:-\w*S|--split-string)$/.test(plain(arg)));
+  if (dash > 0)
+    return runCode(
+      call,
+      call.argv
+        .slice(dash + 1)
+        .map((arg, i) => (i === 0 ? arg : quote([arg])))
+        .join(' '),
+    );
+  const inner = dropAssignments(operands[0] === '-' ? operands.slice(1) : operands);
   const assigned = operands.slice(0, operands.length - inner.length).map((one): [string, string] => {
     const [name = '', ...rest] = plain(one).split('=');
     return [name, rest.join('=')];
@@ -261,7 +275,7 @@ function xargs(call: Call, values: ReadonlyMap<string, string>, operands: readon
     values.get('-I') ?? values.get('--replace') ?? (call.argv.some((arg) => plain(arg) === '-i') ? '{}' : ''),
   );
   const origin = (stdin.includes(downloaded) ? downloaded : '') + (stdin.includes(decoded) ? decoded : '');
-  const separator = plain(values.get('-d') ?? values.get('--delimiter') ?? '');
+  const separator = decodeEscapes(plain(values.get('-d') ?? values.get('--delimiter') ?? ''));
   const text = plain(stdin);
   const items =
     text.trim() === ''
@@ -290,6 +304,22 @@ function xargs(call: Call, values: ReadonlyMap<string, string>, operands: readon
   return again([...command, ...(known.length === 0 ? [hole] : known)], inner);
 }
 
+/** The arguments come after `:::`, or line by line from the standard input. */
+function parallel(call: Call, operands: readonly string[], again: Again): string {
+  const at = operands.findIndex((one) => /^::::?\+?$/.test(plain(one)));
+  const command = at === -1 ? operands : operands.slice(0, at);
+  const items = at === -1 ? plain(call.frame.stdin).trim().split('\n') : operands.slice(at + 1);
+  const inner = { ...call, frame: { ...call.frame, stdin: '' } };
+  for (const item of items.slice(0, 32)) {
+    const isPlaced = command.some((part) => part.includes('{}'));
+    if (command.length === 0) runCode(inner, item);
+    else if (command.length === 1 && /\s/.test(plain(command[0] ?? '')))
+      runCode(inner, `${command[0]?.replaceAll('{}', item)}${isPlaced ? '' : ` ${item}`}`);
+    else again(isPlaced ? command.map((part) => part.replaceAll('{}', item)) : [...command, item], inner);
+  }
+  return hole;
+}
+
 function crontab(
   call: Call,
   flags: ReadonlySet<string>,
@@ -301,7 +331,7 @@ function crontab(
     reportCall(call, 'G0408');
     return '';
   }
-  if (flags.has('-l')) return hole;
+  if (flags.has('-l')) return `${hole}\n`;
   if (plain(operands[0] ?? '') !== '-' && operands.length > 0) return '';
   for (const line of plain(call.frame.stdin).split('\n')) {
     if (!/^\s*#/.test(line)) runJob(line, (code) => runCode(call, code), jobPattern);
