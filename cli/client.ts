@@ -17,6 +17,17 @@ export const endpointFile = z.strictObject({
   ca: z.string().startsWith('-----BEGIN CERTIFICATE-----'),
 });
 
+/** A server and a way to prove oneself to it. */
+export type Connection = {
+  readonly url: string;
+  /** The only CA that may vouch for it, PEM; the system's unless given. */
+  readonly ca?: string | undefined;
+  /** A bearer credential; none for the routes of a log-in. */
+  readonly token?: string | undefined;
+  /** What to do when the credential is not accepted. */
+  readonly remedy: string;
+};
+
 export interface Client {
   readonly url: string;
   get<T>(path: string, query?: { readonly [name: string]: string | number | undefined }): Promise<T>;
@@ -24,20 +35,36 @@ export interface Client {
   getBytes(path: string): Promise<Uint8Array | undefined>;
   post<T>(path: string, body: object): Promise<T>;
   put<T>(path: string, bytes: Uint8Array): Promise<T>;
+  /** Changes what two may edit: reads its revision, and fails when somebody else was faster. */
+  change<T>(method: 'PUT' | 'DELETE', path: string, body?: object): Promise<T>;
+  /** Waits for the next live event of the fleet; false when none came in the time. */
+  nextEvent(timeoutMs: number, signal: AbortSignal): Promise<boolean>;
   close(): void;
 }
+
+/** What the server says of a log-in that failed, whatever the cause. */
+const loginRefused = 'the log-in was not accepted';
 
 const problemBody = z.object({ title: z.string(), detail: z.string().optional(), reason: z.string().optional() });
 
 /** Connects to nothing yet: reads where the server of this state directory is and the token of its present boot. */
 export async function openClient(stateDirectory: string): Promise<Client> {
   const run = join(stateDirectory, 'run');
-  const [endpoint, token] = await Promise.all([readEndpoint(run, stateDirectory), readToken(run, stateDirectory)]);
-  // One CA, nothing else: the system's roots can't vouch for a server of this fleet.
-  const agent = new Agent({ keepAlive: true, maxSockets: 4, ca: endpoint.ca, minVersion: 'TLSv1.3' });
-  const { url } = endpoint;
+  const [endpoint, token] = await Promise.all([readEndpoint(stateDirectory), readToken(run, stateDirectory)]);
+  return connect({
+    ...endpoint,
+    token,
+    remedy: 'a token lives as long as one boot of its server: is this the state directory of the server that runs?',
+  });
+}
 
-  const exchange = (method: string, path: string, body?: { type: string; bytes: Uint8Array }) =>
+/** A client that sends the credential to this server and nobody else. Connects to nothing yet. */
+export function connect({ url, ca, token, remedy }: Connection): Client {
+  // One CA where one is given: the system's roots can't vouch for a server of that fleet.
+  const trust = ca === undefined ? {} : { ca };
+  const agent = new Agent({ keepAlive: true, maxSockets: 4, minVersion: 'TLSv1.3', ...trust });
+
+  const exchange = (method: string, path: string, body?: { type: string; bytes: Uint8Array }, extra: object = {}) =>
     new Promise<IncomingMessage>((resolve, reject) => {
       const outgoing = request(
         new URL(path, url),
@@ -45,8 +72,9 @@ export async function openClient(stateDirectory: string): Promise<Client> {
           method,
           agent,
           headers: {
-            authorization: `Bearer ${token}`,
+            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
             accept: 'application/json',
+            ...extra,
             ...(body === undefined ? {} : { 'content-type': body.type, 'content-length': body.bytes.length }),
           },
         },
@@ -60,7 +88,7 @@ export async function openClient(stateDirectory: string): Promise<Client> {
   const json = async <T>(response: IncomingMessage): Promise<T> => {
     const bytes = await readBody(response);
     if (response.statusCode === 200) return JSON.parse(bytes.toString('utf8')) as T;
-    throw refusal(response.statusCode ?? 0, bytes);
+    throw refusal(response.statusCode ?? 0, bytes, remedy);
   };
 
   return {
@@ -74,7 +102,30 @@ export async function openClient(stateDirectory: string): Promise<Client> {
       const bytes = await readBody(response);
       if (response.statusCode === 200) return bytes;
       if (response.statusCode === 404) return undefined;
-      throw refusal(response.statusCode ?? 0, bytes);
+      throw refusal(response.statusCode ?? 0, bytes, remedy);
+    },
+    async change(method, path, body) {
+      const shown = await exchange('GET', path);
+      await json(shown);
+      const sent = body && { type: 'application/json', bytes: Buffer.from(JSON.stringify(body)) };
+      return json(await exchange(method, path, sent, { 'if-match': shown.headers.etag ?? '' }));
+    },
+    async nextEvent(timeoutMs, signal) {
+      const stream = await exchange('GET', '/v1/events');
+      if (stream.statusCode !== 200) throw refusal(stream.statusCode ?? 0, await readBody(stream), remedy);
+      const timer = setTimeout(() => stream.destroy(), timeoutMs);
+      const stop = () => stream.destroy();
+      signal.addEventListener('abort', stop, { once: true });
+      try {
+        for await (const chunk of stream) if (String(chunk).includes('event: ')) return true;
+      } catch {
+        // Cut by the timer or the signal.
+      } finally {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', stop);
+        stream.destroy();
+      }
+      return false;
     },
     close: () => agent.destroy(),
   };
@@ -106,8 +157,9 @@ async function readBody(response: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-async function readEndpoint(run: string, stateDirectory: string): Promise<z.infer<typeof endpointFile>> {
-  const path = join(run, 'endpoint.json');
+/** Where the server of this state directory listens, and its CA. */
+export async function readEndpoint(stateDirectory: string): Promise<z.infer<typeof endpointFile>> {
+  const path = join(stateDirectory, 'run', 'endpoint.json');
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -157,7 +209,7 @@ function unreachable(error: NodeJS.ErrnoException, url: string): CliError {
   });
 }
 
-function refusal(status: number, bytes: Buffer): CliError {
+function refusal(status: number, bytes: Buffer, remedy: string): CliError {
   let body: z.infer<typeof problemBody> | undefined;
   try {
     body = problemBody.parse(JSON.parse(bytes.toString('utf8')));
@@ -166,9 +218,13 @@ function refusal(status: number, bytes: Buffer): CliError {
   }
   const message = body.detail ?? body.title.toLowerCase();
   if (status === 401)
-    return new CliError('refused', 'the server does not accept this local-admin token', {
-      hint: 'a token lives as long as one boot of its server: is this the state directory of the server that runs?',
-    });
+    return new CliError(
+      'refused',
+      body.detail === loginRefused ? message : 'the server does not accept this credential',
+      {
+        hint: remedy,
+      },
+    );
   if (status >= 500) return new CliError(status === 503 ? 'unreachable' : 'failure', message);
   return new CliError('refused', message, { details: body.reason === undefined ? [] : [`reason: ${body.reason}`] });
 }

@@ -1,9 +1,17 @@
 /** What the verbs share: their options, a client for the time of one command, and printing as text or JSON. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { type Client, openClient } from './client.ts';
+import { type Client, connect, openClient } from './client.ts';
+import { CliError } from './errors.ts';
+import { type Profile, readProfiles } from './profiles.ts';
 import type { Terminal } from './terminal.ts';
 
-export type GlobalOptions = { readonly state: string; readonly json: boolean };
+export type GlobalOptions = {
+  readonly state: string;
+  readonly json: boolean;
+  /** Where profiles are kept. */
+  readonly config?: string;
+  readonly profile?: string;
+};
 
 /** The program's own options, wherever on the line they stood. */
 export function globalsOf(command: Command): GlobalOptions {
@@ -12,12 +20,35 @@ export function globalsOf(command: Command): GlobalOptions {
 
 /** Opens a client, and closes it whatever happens. */
 export async function withClient<T>(command: Command, act: (client: Client) => Promise<T>): Promise<T> {
-  const client = await openClient(globalsOf(command).state);
+  const client = await clientFor(command);
   try {
     return await act(client);
   } finally {
     client.close();
   }
+}
+
+/** As whom: the profile that is named, else local-admin where a state directory is named, else whoever is logged in. */
+async function clientFor(command: Command): Promise<Client> {
+  const { state } = globalsOf(command);
+  const profile = await profileFor(command);
+  if (profile === undefined) return openClient(state);
+  return connect({ ...profile, remedy: 'log in again: holdfast login' });
+}
+
+/** None: the command speaks as local-admin. Throws `CliError` when a profile is named that is not there. */
+export async function profileFor(command: Command): Promise<(Profile & { readonly name: string }) | undefined> {
+  const { config, profile: named } = globalsOf(command);
+  const isStateNamed = command.getOptionValueSourceWithGlobals('state') !== 'default';
+  if (config === undefined || (named === undefined && isStateNamed)) return undefined;
+  const { current, profiles } = await readProfiles(config);
+  const name = named ?? current;
+  const held = name === undefined ? undefined : profiles[name];
+  if (held === undefined && named !== undefined)
+    throw new CliError('usage', `there is no profile ${JSON.stringify(named)}`, {
+      hint: 'make it with: holdfast login --profile NAME',
+    });
+  return held === undefined || name === undefined ? undefined : { ...held, name };
 }
 
 /** JSON when asked for, otherwise the lines. */

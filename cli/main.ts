@@ -1,4 +1,6 @@
 /** The entry of the command `holdfast`: the process's streams, signals and environment, and nothing else. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { runCli } from './program.ts';
 import { readSecret } from './secret-input.ts';
 
@@ -15,7 +17,12 @@ process.exitCode = await runCli(process.argv.slice(2), {
   width: process.stdout.isTTY ? process.stdout.columns : undefined,
   interactive: process.stderr.isTTY === true,
   secret: readSecret,
-  environment: { HOLDFAST_STATE: process.env['HOLDFAST_STATE'] },
+  environment: {
+    HOLDFAST_STATE: process.env['HOLDFAST_STATE'],
+    HOLDFAST_PROFILE: process.env['HOLDFAST_PROFILE'],
+  },
+  configDirectory:
+    process.env['HOLDFAST_CONFIG'] ?? join(process.env['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'holdfast'),
   // A terminal sends its signal to the whole group, and a launcher may send it again: only the first one counts.
   stopped: () =>
     new Promise((resolve) => {

@@ -1,8 +1,10 @@
 /** The command tree, and the one place where whatever was thrown becomes an exit code and a message. */
 import { Command, CommanderError } from 'commander';
+import { apiTokenCommand } from './commands/api-token.ts';
 import { auditCommand } from './commands/audit.ts';
 import { completionCommand } from './commands/completion.ts';
 import { driftCommand } from './commands/drift.ts';
+import { loginCommand, logoutCommand, whoamiCommand } from './commands/login.ts';
 import { nodeCommand } from './commands/node.ts';
 import { policyCommand } from './commands/policy.ts';
 import { runCommand } from './commands/run.ts';
@@ -10,6 +12,7 @@ import { secretCommand } from './commands/secret.ts';
 import { statusCommand } from './commands/status.ts';
 import { tokenCommand } from './commands/token.ts';
 import { upCommand } from './commands/up.ts';
+import { userCommand } from './commands/user.ts';
 import { exitCodes } from './errors.ts';
 import { formatError, toCliError } from './report.ts';
 import type { Terminal } from './terminal.ts';
@@ -31,7 +34,9 @@ export function buildProgram(terminal: Terminal): Command {
   const program = new Command('holdfast')
     .description('A zero-trust control plane: nodes, signed policy, and an audit log that proves itself.')
     .version(productVersion, '-V, --version', 'print the version')
-    .option('-s, --state <dir>', 'state directory of the server (or HOLDFAST_STATE)', defaultState(terminal))
+    .option('-s, --state <dir>', 'state directory of the server: speak as local-admin (or HOLDFAST_STATE)', '.holdfast')
+    .option('-p, --profile <name>', 'speak as whoever logged in under this name (or HOLDFAST_PROFILE)')
+    .option('--config <dir>', 'directory of the profiles (or HOLDFAST_CONFIG)', terminal.configDirectory)
     .option('--json', 'print JSON instead of text', false)
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
@@ -39,6 +44,9 @@ export function buildProgram(terminal: Terminal): Command {
     .addHelpText('after', afterHelp);
   for (const make of [
     upCommand,
+    loginCommand,
+    logoutCommand,
+    whoamiCommand,
     statusCommand,
     nodeCommand,
     runCommand,
@@ -47,9 +55,12 @@ export function buildProgram(terminal: Terminal): Command {
     policyCommand,
     secretCommand,
     auditCommand,
+    userCommand,
+    apiTokenCommand,
     completionCommand,
   ])
     program.addCommand(make(terminal));
+  applyEnvironment(program, terminal);
   forEachCommand(program, (command) => {
     command.exitOverride();
     command.configureHelp({ showGlobalOptions: true, ...(terminal.width ? { helpWidth: terminal.width } : {}) });
@@ -78,8 +89,11 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
   }
 }
 
-function defaultState(terminal: Terminal): string {
-  return terminal.environment.HOLDFAST_STATE || '.holdfast';
+/** The environment stands between the command line and the defaults. */
+function applyEnvironment(program: Command, { environment }: Terminal): void {
+  const { HOLDFAST_STATE: state, HOLDFAST_PROFILE: profile } = environment;
+  if (state) program.setOptionValueWithSource('state', state, 'env');
+  if (profile) program.setOptionValueWithSource('profile', profile, 'env');
 }
 
 function forEachCommand(command: Command, act: (command: Command) => void): void {

@@ -14,7 +14,12 @@ export type Terminal = {
    * without being shown.
    */
   secret?(prompt: string): Promise<Uint8Array>;
-  readonly environment: { readonly HOLDFAST_STATE?: string | undefined };
+  readonly environment: {
+    readonly HOLDFAST_STATE?: string | undefined;
+    readonly HOLDFAST_PROFILE?: string | undefined;
+  };
+  /** Where profiles are kept unless told; none: there are no profiles. */
+  readonly configDirectory?: string | undefined;
   /** Resolves when the process is told to stop. Until it is called, such a signal just ends the process. */
   stopped(): Promise<void>;
 };

@@ -1,10 +1,21 @@
 /** `holdfast policy plan`: what a directory would change on each node, before anybody signs it. */
 import { Command } from 'commander';
+import type { FactsView } from '../../functions/admin/routes/facts.ts';
 import type { NodeView } from '../../functions/admin/routes/nodes.ts';
+import type { RunView } from '../../functions/admin/routes/runs.ts';
 import { sha256Hex } from '../../lib/crypto/digest.ts';
-import { type Crate, type Manifest, parseCrate, parseManifest } from '../../lib/policy/model.ts';
-import { type NodePlan, type Plan, planRelease, type ReleaseContent } from '../../lib/policy/plan.ts';
-import { allItems } from '../client.ts';
+import { judgeResource } from '../../lib/guardrails/resource.ts';
+import { loadScanner } from '../../lib/guardrails/scanner.ts';
+import { type Crate, type CrateResource, type Manifest, parseCrate, parseManifest } from '../../lib/policy/model.ts';
+import { planRelease, type ReleaseContent } from '../../lib/policy/plan.ts';
+import {
+  type ReportedNode,
+  type StatedChange,
+  type StatedNode,
+  type StatedPlan,
+  statePlan,
+} from '../../lib/policy/plan-state.ts';
+import { allItems, type Client } from '../client.ts';
 import { print, withClient } from '../command.ts';
 import { CliError } from '../errors.ts';
 import { fleetOption, readOwnFleet, requireSameFleet } from '../fleet.ts';
@@ -14,10 +25,14 @@ import type { Terminal } from '../terminal.ts';
 
 export function planCommand(terminal: Terminal): Command {
   return new Command('plan')
-    .description('show what a policy directory would change on each node')
+    .description('show what a policy directory would change on each node, against what the node last reported')
     .argument('[dir]', 'policy directory', 'policy')
     .option(...fleetOption)
-    .addHelpText('after', '\nExample:\n  holdfast policy plan ./policy\n')
+    .addHelpText(
+      'after',
+      '\nNodes run only what operators signed, so none is asked: what they reported last is what is compared with.\n' +
+        '\nExample:\n  holdfast policy plan ./policy\n',
+    )
     .action(async (directory: string, _options: object, command: Command) => {
       const own = await readOwnFleet(command);
       const plan = await withClient(command, async (client) => {
@@ -30,10 +45,14 @@ export function planCommand(terminal: Terminal): Command {
         const blob = async (digest: string) => built.blobs.get(digest);
         const next = await contentOf(parseManifest(built.manifest), blob);
         const getBlob = (digest: string) => client.getBytes(`/v1/blobs/${digest}`);
-        return planRelease({
+        const planned = nodes.filter((node) => node.state !== 'revoked');
+        const before = current === undefined ? {} : { current: await contentOf(current.manifest, getBlob) };
+        return statePlan({
+          plan: planRelease({ next, ...before, nodes: planned }),
           next,
-          ...(current === undefined ? {} : { current: await contentOf(current.manifest, getBlob) }),
-          nodes: nodes.filter((node) => node.state !== 'revoked'),
+          nodes: planned,
+          reported: await readReported(client, planned),
+          protectedBy: await protection(),
         });
       });
       print(terminal, command, plan, () => formatPlan(plan));
@@ -56,24 +75,76 @@ async function contentOf(
   return { manifest, crates };
 }
 
-function formatPlan({ nodes, blastRadius }: Plan): string[] {
-  const { nodesChanged, added, changed, removed } = blastRadius;
+const concurrentReads = 8;
+
+/** What nodes reported last: their newest run that was no dry run, and their facts. */
+async function readReported(client: Client, nodes: readonly NodeView[]): Promise<ReadonlyMap<string, ReportedNode>> {
+  const reported = new Map<string, ReportedNode>();
+  const waiting = [...nodes];
+  const read = async () => {
+    for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
+      const path = `/v1/nodes/${node.uuid}`;
+      const [runs, facts] = await Promise.all([
+        client.get<{ items: readonly RunView[] }>(`${path}/runs`, { limit: 5 }),
+        client.getBytes(`${path}/facts`),
+      ]);
+      const run = runs.items.find(({ dryRun, results }) => !dryRun && results.length > 0);
+      reported.set(node.uuid, {
+        ...(facts === undefined ? {} : { facts: (JSON.parse(Buffer.from(facts).toString('utf8')) as FactsView).facts }),
+        ...(run === undefined ? {} : { run: stated(run) }),
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: concurrentReads }, read));
+  return reported;
+}
+
+function stated({ started, release, error, results }: RunView): NonNullable<ReportedNode['run']> {
+  return {
+    started,
+    ...(release === undefined ? {} : { release: release.number }),
+    ...(error === undefined ? {} : { error }),
+    results,
+  };
+}
+
+/** What guardrails say of a resource, by the same rules as on the node. */
+async function protection(): Promise<(resource: CrateResource) => readonly string[]> {
+  const scanner = await loadScanner();
+  return (resource) => judgeResource(scanner, resource).findings.map(({ rule, reason }) => `${rule}: ${reason}`);
+}
+
+function formatPlan({ nodes, blastRadius }: StatedPlan): string[] {
+  const { nodesChanged, added, changed, removed, removals, leftOut, unreported } = blastRadius;
   return [
     ...nodes.flatMap(formatNode),
     `${nodesChanged} of ${blastRadius.nodes} nodes change: ${added} resources added, ${changed} changed, ${removed} no longer looked after`,
+    ...(removals > 0 ? [`${removals} of them remove something from a node`] : []),
+    ...(leftOut > 0 ? [`${leftOut} of them are left out by nodes, by their facts`] : []),
+    ...(unreported > 0 ? [`${unreported} of the nodes have not reported a run yet`] : []),
+    ...blastRadius.protected.map((text) => `protected: ${printable(text)}`),
   ];
 }
 
 const signs = { added: '+', changed: '~', removed: '-' } as const;
 
-function formatNode(node: NodePlan): string[] {
+function formatNode(node: StatedNode): string[] {
   const crates = [...node.gained.map((name) => `+${name}`), ...node.lost.map((name) => `-${name}`)].join(' ');
   return [
     `${printable(node.name)} (${node.uuid})${crates === '' ? '' : ` crates: ${crates}`}`,
-    ...node.changes.flatMap(({ change, crate, key, fields }) => [
-      `  ${signs[change]} ${printable(`${crate}/${key}`)}`,
+    ...node.changes.flatMap(({ change, crate, key, fields, leftOut, reported }) => [
+      `  ${signs[change]} ${printable(`${crate}/${key}`)}${noteOf(leftOut, reported)}`,
       ...fields.map(({ field, before, after }) => `      ${printable(`${field}: ${before ?? '-'} → ${after ?? '-'}`)}`),
     ]),
+    ...node.trouble.map(({ resource, result, reason }) =>
+      printable(`  ! ${resource}: ${result} in the last run: ${reason}`),
+    ),
     '',
   ];
+}
+
+function noteOf(leftOut: StatedChange['leftOut'], reported: StatedChange['reported']): string {
+  if (leftOut !== undefined) return printable(`  (${leftOut})`);
+  if (reported?.result !== 'failed' && reported?.result !== 'blocked') return '';
+  return printable(`  (${reported.result} in the last run: ${reported.reason})`);
 }
