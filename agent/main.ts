@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { z } from 'zod';
 import { runAgent } from './program.ts';
 import { createRedaction } from './redaction.ts';
+import { keepMemoryOutOfCores } from './undumpable.ts';
 
 const manifest = z.object({ version: z.string() });
 const { version } = manifest.parse(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')));
@@ -14,6 +15,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => (stop.signal.aborted ? process.exit(130) : stop.abort()));
 }
 
+// Before anything is opened: what is not there yet can't be dumped.
+keepMemoryOutOfCores();
 const redaction = createRedaction();
 
 /** What ends the process unforeseen is said without secrets too, and without the source lines that Node would print. */

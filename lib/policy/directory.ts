@@ -4,9 +4,11 @@
  */
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { loadScanner } from '../guardrails/scanner.ts';
 import { type Contents, readPlainFile } from './contents.ts';
 import { type CrateSource, parseCrateSource, type Scan } from './crate-source.ts';
 import { PolicyError } from './errors.ts';
+import { findGuarded } from './guardrails.ts';
 import { type HoldfastSource, noHoldfast, parseHoldfast } from './holdfast-source.ts';
 import { resolveIncludes } from './includes.ts';
 import { crateNamePattern, maxCrates } from './names.ts';
@@ -57,6 +59,12 @@ export async function loadPolicyDirectory(root: string, types: ResourceTypes): P
     );
   }
   const crateNames = new Set(found.map((crate) => crate.name));
+  problems.push(
+    ...findGuarded(
+      await loadScanner(),
+      crates.flatMap((crate) => crate.resources),
+    ),
+  );
   return { holdfast: resolveIncludes(holdfast, crates, crateNames, report), crates, crateNames, problems };
 }
 
@@ -69,7 +77,7 @@ function scannerInto(problems: Problem[]): Scan {
     seen.add(file);
     for (const { place, what, isCertain } of findPlainSecrets(bytes, file)) {
       const hint =
-        'Store it with "holdfast secret put", refer to it as secret:PATH, and replace the one that was here.';
+        'Store it with "holdfast secret set", refer to it as secret:PATH, and replace the one that was here.';
       const tell = isCertain ? report : warn;
       tell('plain_secret', place, `${what} in plain sight`, hint);
     }

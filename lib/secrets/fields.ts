@@ -13,10 +13,15 @@ const fields: { readonly [type: string]: { readonly [field: string]: SecretField
   file: { content: 'bytes' },
   exec: { stdin: 'bytes' },
   line: { line: 'text' },
-  block: { content: 'text', block: 'text', text: 'text' },
-  ini: { value: 'text', values: 'text' },
-  json: { value: 'text', values: 'text', set: 'text', merge: 'text' },
-  user: { password: 'text' },
+  block: { content: 'text' },
+  ini: { value: 'text' },
+  json: { value: 'text' },
+  user: { password_hash: 'text' },
+};
+
+/** What a schema that is strict about its text takes for a secret, in two versions. */
+const samples: { readonly [field: string]: (sample: string) => string } = {
+  'user.password_hash': (sample) => `$6$${sample}$${(sample[0] ?? 'a').repeat(86)}`,
 };
 
 /** These edit a file that exists: who could read it before could read the secret after. */
@@ -73,6 +78,8 @@ export function assertMode(type: string, desired: Desired): void {
 /** What a marker looks like to a schema: two samples differ, so that what depends on the secret shows. */
 export function sampleOf(type: string, field: string, marker: Marker, sample: string): Json {
   if (secretField(type, field) === 'bytes') return { sha256: '0'.repeat(64), bytes: 0 };
+  const strict = samples[`${type}.${field}`];
+  if (strict !== undefined) return strict(sample);
   if ('$secret' in marker) return sample;
   return marker.$join.map((part) => (typeof part === 'string' ? part : sample)).join('');
 }
