@@ -44,6 +44,9 @@ for (const [name, entry] of Object.entries(entries)) {
     logLevel: 'warning',
   });
   writeFileSync(join(directory, 'package.json'), '{"type":"module"}\n');
+  // The folder is the image's whole context.
+  const image = join(root, 'functions', name, 'Dockerfile');
+  if (existsSync(image)) cpSync(image, join(directory, 'Dockerfile'));
   for (const each of native[name] ?? []) copyPackage(each, join(directory, 'node_modules'));
 }
 

@@ -23,6 +23,7 @@ import {
   region,
   s3Client,
 } from './emulator.ts';
+import { type Recorder, startRecorder } from './recorder.ts';
 
 export type Lambda = { invoke<T>(event: object): Promise<T>; stop(): Promise<void> };
 export type HttpAnswer = { readonly statusCode: number; readonly body: string; readonly isBase64Encoded: boolean };
@@ -47,6 +48,13 @@ export async function deploy() {
   const keys = await createKeys(kms);
   const [blobs, log, anchors] = [await createBucket(s3), await createBucket(s3), await createLockedBucket(s3)];
   const running: ChildProcess[] = [];
+  const record = () => startRecorder(endpointOf('ministack'));
+  const recorders = {
+    gateway: await record(),
+    identity: await record(),
+    admin: await record(),
+    sealer: await record(),
+  } satisfies Record<FunctionName, Recorder>;
   let identity: Lambda | undefined;
   const invocations: string[] = [];
   const invoker = createServer(async (request, response) => {
@@ -85,7 +93,6 @@ export async function deploy() {
 
   const emulated = {
     PATH: process.env['PATH']!,
-    AWS_ENDPOINT_URL: endpointOf('ministack'),
     AWS_ENDPOINT_URL_LAMBDA: `http://127.0.0.1:${(invoker.address() as AddressInfo).port}`,
     AWS_ACCESS_KEY_ID: 'test',
     AWS_SECRET_ACCESS_KEY: 'test',
@@ -95,7 +102,7 @@ export async function deploy() {
   async function startLambda(name: Exclude<FunctionName, 'gateway'>): Promise<Lambda> {
     const host = fileURLToPath(new URL('./lambda-host.mjs', import.meta.url));
     const child = fork(host, [join(bundles, name, 'index.mjs')], {
-      env: { ...emulated, ...environmentOf(name) },
+      env: { ...emulated, AWS_ENDPOINT_URL: recorders[name].endpoint, ...environmentOf(name) },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     running.push(child);
@@ -127,7 +134,7 @@ export async function deploy() {
   async function startGateway(): Promise<GatewayProcess> {
     const own = { HOLDFAST_LISTEN: '127.0.0.1', HOLDFAST_PORT: '0', HOLDFAST_HEALTH_PORT: '0' };
     const child = spawn(process.execPath, [join(bundles, 'gateway/index.mjs')], {
-      env: { ...emulated, ...environmentOf('gateway'), ...own },
+      env: { ...emulated, AWS_ENDPOINT_URL: recorders.gateway.endpoint, ...environmentOf('gateway'), ...own },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     running.push(child);
@@ -156,12 +163,15 @@ export async function deploy() {
     keys,
     identity,
     invocations,
+    /** Every call that a function made, by its name. */
+    callsOf: (name: FunctionName) => recorders[name].calls,
     environmentOf,
     startLambda,
     startGateway,
     async remove() {
       for (const child of running) child.kill('SIGKILL');
       await new Promise((resolve) => invoker.close(resolve));
+      for (const recorder of Object.values(recorders)) await recorder.close();
       for (const client of [clients.client, clients.streams, kms, s3]) client.destroy();
       rmSync(bundles, { recursive: true });
     },

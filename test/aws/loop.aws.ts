@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ScanCommand, UpdateTableCommand } from '@aws-sdk/client-dynamodb';
 import { openSession, type Session } from '../../agent/session.ts';
+import { functionRights, type RightsScope } from '../../cdk/constructs/function-rights.ts';
 import { openS3Anchor } from '../../lib/audit/anchor-s3.ts';
 import { openS3Publication } from '../../lib/audit/publication-s3.ts';
 import { verifyLog } from '../../lib/audit/verify.ts';
@@ -18,6 +19,7 @@ import type { Item } from '../../lib/store/port.ts';
 import { createMachine, enrollBytes, type Machine, renewBytes } from '../fakes/fleet.ts';
 import { deploy, type GatewayProcess, type HttpAnswer, httpEvent, type Lambda } from './deployment.ts';
 import { recorded } from './entries.ts';
+import { refusedCalls } from './rights.ts';
 
 let deployment: Awaited<ReturnType<typeof deploy>>;
 let admin: Lambda;
@@ -251,4 +253,32 @@ test('R10 the environment of every function holds names alone, and no value that
       assert(/_(TABLE|ARN|BUCKET|REGION|GATEWAY|URL)$/.test(key), `${name} has ${key}`);
     }
   }
+});
+
+test('every call that the functions made above is one that their roles allow', () => {
+  const { table, streamArn, keys, buckets } = deployment;
+  const bucket = (bucketName: string) => ({
+    bucketArn: bucketName,
+    arnForObjects: (pattern: string) => `${bucketName}/${pattern}`,
+  });
+  const scope = {
+    table: { tableArn: table },
+    streamArn,
+    blobs: bucket(buckets.blobs),
+    tiles: bucket(buckets.log),
+    artifacts: bucket('artifacts'),
+    anchors: bucket(buckets.anchors),
+    authorityKey: { keyArn: keys['fleet-ca'] },
+    logKey: { keyArn: keys['audit-log'] },
+    dataKey: { keyArn: keys.data },
+  } as unknown as RightsScope;
+  const missing = (['identity', 'admin', 'sealer'] as const).flatMap((name) => {
+    const calls = deployment.callsOf(name);
+    assert(calls.length > 10, name);
+    return refusedCalls(calls, functionRights[name](scope)).map((call) => `${name}: ${call}`);
+  });
+  assert.deepEqual(missing, []);
+  // The gateway signs nothing, lists nothing, and writes nodes only as last seen.
+  const actions = new Set(deployment.callsOf('gateway').map(({ action }) => action));
+  for (const action of actions) assert(!/^kms:|Scan|BatchWrite|^s3:(Put|Delete|List)/.test(action), action);
 });
