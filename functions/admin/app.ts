@@ -6,6 +6,7 @@ import { readBytes, readJson } from './body.ts';
 import { createGuard, type Guard, type GuardDeps } from './guard.ts';
 import { type IdempotencyDeps, onceOnly } from './idempotency.ts';
 import { type OpenRoute, openPaths } from './open-route.ts';
+import { openApiRoute } from './openapi.ts';
 import { Problem, problemResponse } from './problem.ts';
 import type { Route } from './route.ts';
 
@@ -42,7 +43,7 @@ export function createAdminApp(deps: AdminAppDeps, routes: readonly Route[], ope
       throw new TypeError(`${route.method} ${route.path} is not on the reviewed list of open routes`);
     app.on(route.method, route.path, (context) => answerOpen(route, context.req.raw, context.req.param(), context.env));
   }
-  for (const route of routes)
+  for (const route of [...routes, openApiRoute(routes, open)])
     app.on(route.method, route.path, (context) => answer(deps, guard, route, context.req.raw, context.req.param()));
 
   // Also for paths that do not exist: who has no credential learns nothing about what is here.

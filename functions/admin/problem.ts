@@ -25,7 +25,7 @@ export type ProblemName =
   | 'unavailable'
   | 'internal';
 
-const statuses: Record<ProblemName, { readonly status: number; readonly title: string }> = {
+export const statuses: Record<ProblemName, { readonly status: number; readonly title: string }> = {
   unauthenticated: { status: 401, title: 'Authentication is required' },
   forbidden: { status: 403, title: 'Not permitted' },
   'not-found': { status: 404, title: 'Not found' },

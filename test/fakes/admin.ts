@@ -1,6 +1,7 @@
 /** The whole admin API in memory: real access, real routes, a fake audit log; with users and credentials of every kind. */
 import { pino } from 'pino';
 import { createAdminApp } from '../../functions/admin/app.ts';
+import { openApiRoute } from '../../functions/admin/openapi.ts';
 import { loginRoutes } from '../../functions/admin/routes/login.ts';
 import { webPageRoutes } from '../../functions/admin/routes/web-page.ts';
 import { adminRoutes } from '../../functions/admin/routes.ts';
@@ -18,7 +19,7 @@ import type { FleetDescriptor } from '../../lib/identity/descriptor.ts';
 import { createMemoryBlobs } from '../../lib/store/blobs-memory.ts';
 import type { Store } from '../../lib/store/port.ts';
 import { createAccessWorld } from './access.ts';
-import { createMemorySecrets } from './secrets.ts';
+import { createMemorySecrets, createMemorySecrets } from './secrets.ts';
 
 export const testSite = 'https://cp.test';
 export const testLocalAdminToken = 'hfla_test-token-of-the-local-admin';
@@ -30,6 +31,8 @@ const descriptor: FleetDescriptor = {
   operators: { threshold: 1, keys: ['k'] },
   log: { origin: 'holdfast.local/test', key: 'holdfast.local/test+00000000+AQ==' },
 };
+
+const ample = { burst: 1_000_000, perSecond: 1_000_000, maxKeys: 10 };
 
 export type AdminWorldOptions = {
   readonly store?: Store;
@@ -49,6 +52,7 @@ export async function createAdminWorld(options: AdminWorldOptions = {}) {
     ...deps,
     passwords,
     sealer,
+    secrets: createMemorySecrets({ 'db/password': 'x' }),
     blobs: createMemoryBlobs(),
     publication: options.publication ?? { read: async () => undefined },
     version: '0.0.0',
@@ -59,7 +63,8 @@ export async function createAdminWorld(options: AdminWorldOptions = {}) {
     gateway: () => ({ address: '127.0.0.1:2', ready: true, connections: 0 }),
     release: () => undefined,
     secrets: createMemorySecrets(),
-  } as unknown as Parameters<typeof adminRoutes>[0]);
+  });
+  const open = [...webPageRoutes(), ...loginRoutes({ ...sessions, provider, source: () => 'test', rateLimit: ample })];
   const makeApp = () =>
     createAdminApp(
       {
@@ -67,22 +72,16 @@ export async function createAdminWorld(options: AdminWorldOptions = {}) {
         sealer,
         authenticate: createAuthenticate({ ...sessions, localAdmin }),
         logger: pino({ level: 'silent' }),
-        rateLimit: { burst: 1_000_000, perSecond: 1_000_000, maxKeys: 10 },
+        rateLimit: ample,
       },
       routes,
-      [
-        ...webPageRoutes(),
-        ...loginRoutes({
-          ...sessions,
-          provider,
-          source: () => 'test',
-          rateLimit: { burst: 1_000_000, perSecond: 1_000_000, maxKeys: 10 },
-        }),
-      ],
+      open,
     );
   return {
     ...world,
-    routes,
+    /** Every route that is mounted, with the one that describes them. */
+    routes: [...routes, openApiRoute(routes, open)],
+    open,
     passwords,
     provider,
     sessions,
