@@ -62,7 +62,7 @@ export async function createAdminWorld(options: AdminWorldOptions = {}) {
     url: () => testSite,
     gateway: () => ({ address: '127.0.0.1:2', ready: true, connections: 0 }),
     release: () => undefined,
-    secrets: createMemorySecrets(),
+    secrets: createMemorySecrets({ 'db/password': 'x' }),
   });
   const open = [...webPageRoutes(), ...loginRoutes({ ...sessions, provider, source: () => 'test', rateLimit: ample })];
   const makeApp = () =>
