@@ -54,6 +54,7 @@ test('R10 R16 a secret reaches a file, by itself and inside text, and follows a 
   assert.equal((await stat(join(root, 'whole'))).mode & 0o777, 0o600);
   assert.equal((await stat(join(root, 'raw'))).mode & 0o777, 0o640);
   assert.deepEqual([...(await readFile(join(root, 'raw')))], [0, 255, 10, 128, 7]);
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the syntax of policy, not of TypeScript
   assert.equal(await readFile(join(root, 'mixed'), 'utf8'), 'u=service p=pa55 "word" ${secret:x}\n');
   assert.equal(await readFile(join(root, 'text'), 'utf8'), 'secret:is/text');
   assert.equal(await readFile(join(root, 'stdin'), 'utf8'), 'pa55 "word"');
@@ -70,6 +71,7 @@ test('R10 R16 a secret reaches a file, by itself and inside text, and follows a 
     changed.outcomes.map(({ resource, result }) => `${resource.split('/').at(-1)} ${result}`),
     ['mixed updated'],
   );
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the syntax of policy, not of TypeScript
   assert.equal(await readFile(join(root, 'mixed'), 'utf8'), 'u=other p=pa55 "word" ${secret:x}\n');
   assert.deepEqual((await agent.converge({ dryRun: false, secretsOnly: true })).outcomes, []);
 
