@@ -19,7 +19,7 @@ import type { FleetDescriptor } from '../../lib/identity/descriptor.ts';
 import { createMemoryBlobs } from '../../lib/store/blobs-memory.ts';
 import type { Store } from '../../lib/store/port.ts';
 import { createAccessWorld } from './access.ts';
-import { createMemorySecrets, createMemorySecrets } from './secrets.ts';
+import { createMemorySecrets } from './secrets.ts';
 
 export const testSite = 'https://cp.test';
 export const testLocalAdminToken = 'hfla_test-token-of-the-local-admin';
@@ -51,8 +51,6 @@ export async function createAdminWorld(options: AdminWorldOptions = {}) {
   const routes = adminRoutes({
     ...deps,
     passwords,
-    sealer,
-    secrets: createMemorySecrets({ 'db/password': 'x' }),
     blobs: createMemoryBlobs(),
     publication: options.publication ?? { read: async () => undefined },
     version: '0.0.0',
