@@ -8,15 +8,18 @@ import { functionRights, type RightsScope } from '../../cdk/constructs/function-
 import { openS3Anchor } from '../../lib/audit/anchor-s3.ts';
 import { openS3Publication } from '../../lib/audit/publication-s3.ts';
 import { verifyLog } from '../../lib/audit/verify.ts';
+import { sha256Hex } from '../../lib/crypto/digest.ts';
 import { generateEd25519, privateKeyToPem } from '../../lib/crypto/ed25519.ts';
-import { fromBase64url } from '../../lib/crypto/encoding.ts';
+import { fromBase64url, toBase64url } from '../../lib/crypto/encoding.ts';
 import { parseVerifierKey } from '../../lib/crypto/note.ts';
 import { formatSshPublicKey, sshPublicKeyOf } from '../../lib/crypto/ssh-key.ts';
 import { parseEnrollAnswer } from '../../lib/identity/answer.ts';
 import { parseDescriptor } from '../../lib/identity/descriptor.ts';
+import { formatCrate } from '../../lib/policy/model.ts';
 import { type AttributeMap, decodeItem } from '../../lib/store/dynamodb-encoding.ts';
 import type { Item } from '../../lib/store/port.ts';
 import { createMachine, enrollBytes, type Machine, renewBytes } from '../fakes/fleet.ts';
+import { createOperator, manifestBytes } from '../fakes/policy.ts';
 import { deploy, type GatewayProcess, type HttpAnswer, httpEvent, type Lambda } from './deployment.ts';
 import { recorded } from './entries.ts';
 import { refusedCalls } from './rights.ts';
@@ -25,8 +28,8 @@ let deployment: Awaited<ReturnType<typeof deploy>>;
 let admin: Lambda;
 let sealer: Lambda;
 let fleet: ReturnType<typeof parseDescriptor>;
-const operator = formatSshPublicKey(sshPublicKeyOf(generateEd25519().publicKey));
-const founding = { holdfast: 'found-fleet', name: 'prod', operatorKeys: [operator], threshold: 1 };
+const operator = createOperator();
+const founding = { holdfast: 'found-fleet', name: 'prod', operatorKeys: [operator.line], threshold: 1 };
 
 before(async () => {
   deployment = await deploy();
@@ -196,11 +199,82 @@ test('R08 two gateways on one table: a revocation reaches both within 2 s, and o
   gateways[0]!.child.kill('SIGKILL');
   await gateways[0]!.ended;
   assert.equal((await held.checkIn({ agentVersion: '0.1.0' })).quarantined, false);
-  held.close();
 
+  // Trap 8: not ready, then its nodes are asked to move, then it ends by itself.
+  const asked = new Promise<number>((resolve) => {
+    held.onPush(async (push) => {
+      if (push.kind !== 'drain') return;
+      resolve((await fetch(`http://127.0.0.1:${gateways[1]!.healthPort}/readyz`)).status);
+      held.close();
+    });
+  });
   gateways[1]!.child.kill('SIGTERM');
+  assert.equal(await asked, 503);
   const [code] = await gateways[1]!.ended;
   assert.equal(code, 0, gateways[1]!.log());
+});
+
+test('the first admin comes about by a direct invocation, logs in, and publishes; a node gets release and blob', async () => {
+  await direct('POST', '/v1/users', { name: 'ada', role: 'admin' });
+  const password = 'correct horse battery staple';
+  await direct('POST', '/v1/users/ada/password', { password });
+  const ask = async <T>(
+    method: string,
+    path: string,
+    body: Uint8Array | object,
+    headers: Record<string, string> = {},
+  ) => {
+    const bytes = body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body));
+    const answer = await admin.invoke<HttpAnswer>(httpEvent(method, path, bytes, headers));
+    const text = answer.isBase64Encoded ? Buffer.from(answer.body, 'base64').toString() : answer.body;
+    assert.equal(answer.statusCode, 200, text);
+    return JSON.parse(text) as T;
+  };
+  const wrong = { transport: 'bearer', input: { name: 'ada', password: `${password}!` } };
+  const refused = await admin.invoke<HttpAnswer>(
+    httpEvent('POST', '/v1/login/finish', Buffer.from(JSON.stringify(wrong))),
+  );
+  assert.equal(refused.statusCode, 401);
+  const { session } = await ask<{ session: string }>('POST', '/v1/login/finish', {
+    ...wrong,
+    input: { name: 'ada', password },
+  });
+  const authorization = { authorization: `Bearer ${session}` };
+
+  const content = Buffer.from('hello from S3');
+  const resource = {
+    type: 'file',
+    id: '/m',
+    desired: { path: '/m', content: { sha256: sha256Hex(content), bytes: content.length } },
+  };
+  const crate = formatCrate({ crate: 'motd', resources: [resource] });
+  for (const blob of [content, crate]) {
+    const headers = { ...authorization, 'content-type': 'application/octet-stream' };
+    await ask('PUT', `/v1/blobs/${sha256Hex(blob)}`, blob, headers);
+  }
+  const absent = await admin.invoke<HttpAnswer>(
+    httpEvent('GET', `/v1/blobs/${'0'.repeat(64)}`, undefined, authorization),
+  );
+  assert.equal(absent.statusCode, 404);
+  const manifest = manifestBytes({
+    fleet: 'prod',
+    created: Date.now(),
+    expires: Date.now() + 86_400_000,
+    bindings: [{ match: { name: '*' }, crates: ['motd'] }],
+    crates: [{ name: 'motd', sha256: sha256Hex(crate), blobs: [sha256Hex(content)] }],
+  });
+  const release = { manifest: toBase64url(manifest), signatures: [operator.sign(manifest)] };
+  const published = await ask<{ number: number; digest: string }>('POST', '/v1/releases', release, authorization);
+  assert.equal(published.digest, sha256Hex(manifest));
+  assert.equal((await direct<{ release: { number: number } }>('GET', '/v1/status')).release.number, 1);
+
+  const gateway = await deployment.startGateway();
+  const node = await connectOnceKnown(await enroll(), gateway);
+  assert.equal((await node.checkIn({ agentVersion: '0.1.0' })).release?.digest, published.digest);
+  assert.deepEqual(Buffer.from((await node.fetchRelease())!.manifest), Buffer.from(manifest));
+  assert.equal(Buffer.from(await node.download(sha256Hex(content))).toString(), 'hello from S3');
+  node.close();
+  gateway.child.kill('SIGKILL');
 });
 
 test('stream to sealer to S3: what stands under the checkpoint that KMS signed is whole', async () => {
