@@ -16,7 +16,7 @@ import { executors } from './executors/registry.ts';
 import { localMachine } from './facts/machine.ts';
 import { collectFacts } from './facts.ts';
 import { createFactsSource } from './facts-source.ts';
-import { protectTrees, systemTrees } from './guard.ts';
+import { allOf, protectTrees, systemTrees } from './guard.ts';
 import { type HeldRelease, openHeldRelease } from './held-release.ts';
 import { createLocalHost } from './local-host.ts';
 import { withLock } from './lock.ts';
@@ -26,6 +26,7 @@ import { openNotifications } from './notifications.ts';
 import { openReportQueue } from './queue.ts';
 import { createRedaction, type Redaction } from './redaction.ts';
 import { renewIfDue, renewNow } from './renew.ts';
+import { protectByRules } from './rules-guard.ts';
 import { newSecretMemory } from './secrets-of-run.ts';
 import { openSession, type Session, type SessionPush } from './session.ts';
 import { type NodeFile, openStateDirectory, readNode, readRequired, type StateDirectory, stateFiles } from './state.ts';
@@ -81,7 +82,8 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     redaction,
     memory,
   };
-  const guard = protectTrees([...systemTrees, await realpath(state.path), ...programTrees]);
+  const trees = protectTrees([...systemTrees, await realpath(state.path), ...programTrees]);
+  const guard = allOf(trees, protectByRules());
 
   return {
     state,

@@ -35,6 +35,19 @@ export function protectTrees(trees: readonly string[]): Guard {
   };
 }
 
+/** Asks each guard in turn; the first refusal stands. */
+export function allOf(...guards: readonly Guard[]): Guard {
+  return async (resource) => {
+    for (const guard of guards) {
+      const reason = await guard(resource);
+      if (reason !== undefined) {
+        return reason;
+      }
+    }
+    return undefined;
+  };
+}
+
 async function judge(path: string, trees: readonly string[]): Promise<string | undefined> {
   const real = await resolvePath(path);
   const chain = await ancestry(real);

@@ -19,8 +19,15 @@ export type Scanner = {
   scan(command: string | readonly string[], context?: ScanContext): Judgement;
 };
 
-/** Loads the shell grammar, once for each process. */
-export async function loadScanner(): Promise<Scanner> {
+let loaded: Promise<Scanner> | undefined;
+
+/** The scanner of this process; the shell grammar is loaded once. */
+export function loadScanner(): Promise<Scanner> {
+  loaded ??= create();
+  return loaded;
+}
+
+async function create(): Promise<Scanner> {
   const grammar = await loadGrammar();
   return {
     scan(command, context = {}) {

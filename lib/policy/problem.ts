@@ -36,6 +36,8 @@ export type ProblemCode =
   | 'bad_template'
   /** A secret written out, in YAML or in a file of a crate. */
   | 'plain_secret'
+  /** Something protected, or a dangerous command; see docs/guardrails.md. */
+  | 'guardrail'
   /** A file or folder where no crate can be. */
   | 'misplaced';
 

@@ -134,6 +134,7 @@ const ln: Judge = (call) => {
   if (/\/s?bin\//.test(plain(source))) scan.programs.set(normalizePath(target, scope.cwd), programOf(source));
   if (plain(source).startsWith('/'))
     scan.links.set(normalizePath(target, scope.cwd), plain(source).replace(/\/+$/, ''));
+  if (flags.has('-n') || flags.has('-T')) touch(call, target, 'move');
   if (flags.has('-f') || flags.has('--force')) touch(call, target, plain(source) === '/dev/null' ? 'empty' : 'replace');
 };
 

@@ -43,7 +43,8 @@ const ip: Judge = (call, again) => {
 
 const ifdown: Judge = (call) => {
   const { operands, flags } = readOptions(call.argv.slice(1), ['-i', '--interfaces']);
-  if (flags.has('-a') || operands.some((one) => isLink(plain(one)))) reportCall(call, 'G0403', operands[0]);
+  if (flags.has('-a') || flags.has('--all') || operands.some((one) => isLink(plain(one))))
+    reportCall(call, 'G0403', operands[0]);
 };
 
 const ifconfig: Judge = (call) => {

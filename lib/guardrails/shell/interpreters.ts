@@ -163,8 +163,8 @@ function folded(code: string): string {
     .replace(/\bchr\s*\(?\s*(\d{1,3}|0x[0-9a-f]{1,2})\s*\)?/gi, (_, number: string) =>
       JSON.stringify(String.fromCharCode(Number(number))),
     )
-    .replace(/\bqw\s*[({[/]([^)}\]/]*)[)}\]/]/g, (_, words: string) =>
-      words
+    .replace(/\bqw\s*(?:\(([^)]*)\)|\{([^}]*)\}|\[([^\]]*)\])/g, (_, ...groups: (string | undefined)[]) =>
+      (groups.slice(0, 3).find((group) => group !== undefined) ?? '')
         .trim()
         .split(/\s+/)
         .map((word) => JSON.stringify(word))

@@ -1,7 +1,7 @@
 /** Output: what programs print that only change text. Anything else prints what is known only when it runs. */
 import { type Call, readOptions } from './call.ts';
 import { decodeEscapes } from './escapes.ts';
-import { decoded, downloaded, hole, plain, star, taints, withoutGlobs } from './marks.ts';
+import { decoded, downloaded, hasGlob, hole, plain, star, taints, withoutGlobs } from './marks.ts';
 import { contentOf } from './redirect.ts';
 
 const downloaders = new Set([
@@ -293,6 +293,7 @@ function foundBy(args: readonly string[]): string {
 function listedBy(args: readonly string[]): string {
   const path = plain(args.find((arg) => !arg.startsWith('-')) ?? '');
   const isItself = args.some((arg) => /^-\w*d/.test(arg)) && path.startsWith('/');
+  if (hasGlob(path) && path.startsWith('/')) return `${path}\n`;
   return isItself ? `${path}\n` : `./${star}\n`;
 }
 
