@@ -89,7 +89,7 @@ test('bad input: one error with its remedy and the documented exit code, and not
         [2, /private key/, ['holdfast', 'up', '--state', missing, '--operator-key', key]],
         [1, /operator/, ['holdfast', 'up', '--state', missing]],
         [4, /no server runs/, ['holdfast', 'status', '--state', missing]],
-        [1, /no directory/, ['holdfast', 'audit', 'verify', missing]],
+        [1, /no directory or file/, ['holdfast', 'audit', 'verify', missing]],
         [
           2,
           /cut off/,

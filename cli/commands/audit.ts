@@ -3,19 +3,23 @@ import { Command, Option } from 'commander';
 import type { CheckpointView, EntryView } from '../../functions/admin/routes/audit.ts';
 import { exportLog } from '../../lib/audit/export.ts';
 import { formatDescriptor } from '../../lib/identity/descriptor.ts';
-import { allItems, type Client } from '../client.ts';
+import { allItems } from '../client.ts';
 import { globalsOf, parseCount, print, withClient } from '../command.ts';
 import { fleetOption, readOwnFleet, requireSameFleet } from '../fleet.ts';
 import { createProgress } from '../progress.ts';
 import { formatTable } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
+import { clientSource, proveCommand } from './audit-prove.ts';
 import { verifyCommand } from './audit-verify.ts';
+import { witnessCommand } from './audit-witness.ts';
 
 export function auditCommand(terminal: Terminal): Command {
-  const audit = new Command('audit').description('list, export and verify the audit log');
+  const audit = new Command('audit').description('list, prove, export, verify and witness the audit log');
   audit.addCommand(listCommand(terminal));
   audit.addCommand(exportCommand(terminal));
+  audit.addCommand(proveCommand(terminal));
   audit.addCommand(verifyCommand(terminal));
+  audit.addCommand(witnessCommand(terminal));
   return audit;
 }
 
@@ -81,7 +85,7 @@ function exportCommand(terminal: Terminal): Command {
         await requireSameFleet(client, await readOwnFleet(command));
         const { note } = await client.post<CheckpointView>('/v1/audit/export', {});
         return exportLog({
-          source: sourceOf(client, note),
+          source: clientSource(client, note),
           verifierKey: descriptor.log.key,
           directory,
           descriptor: formatDescriptor(descriptor),
@@ -92,12 +96,4 @@ function exportCommand(terminal: Terminal): Command {
       print(terminal, command, summary, () => [directory]);
       if (!globalsOf(command).json) terminal.err(`${size} entries, root ${summary.root}\n`);
     });
-}
-
-/** The published files over the admin API, under one checkpoint. */
-function sourceOf(client: Client, note: string) {
-  return {
-    read: async (path: string) =>
-      path === 'checkpoint' ? new TextEncoder().encode(note) : client.getBytes(`/v1/audit/${path}`),
-  };
 }

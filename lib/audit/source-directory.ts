@@ -5,7 +5,7 @@ import { AuditError } from './port.ts';
 import type { LogSource } from './publication.ts';
 
 /** A bundle of 256 entries of the longest length that its format can say. */
-const maxFileBytes = 256 * (2 + 0xffff);
+export const maxFileBytes = 256 * (2 + 0xffff);
 
 export function openDirectorySource(directory: string): LogSource {
   return { read: (path) => readPublishedFile(join(directory, path)) };

@@ -15,6 +15,7 @@ import { createFindings, type Findings, type Verdict, type Verdicts } from './ve
 import { compareTiles, type EntrySource, type ReadBundle, readBundle } from './verify-files.ts';
 import type { VerifyPool } from './verify-pool.ts';
 import { createWalk, type Walk } from './walk.ts';
+import { type WitnessPolicy, witnessedBy } from './witness-policy.ts';
 
 export type VerifyOptions = {
   readonly source: EntrySource;
@@ -24,6 +25,8 @@ export type VerifyOptions = {
   readonly onProgress?: (progress: { readonly done: number; readonly size: number }) => void;
   /** Checkpoints that were kept elsewhere, as signed notes. */
   readonly anchors?: readonly (string | Uint8Array)[];
+  /** Who must have cosigned the checkpoint. Without it witnessing is not checked. */
+  readonly witnesses?: WitnessPolicy;
   /** How old the newest block may be; default a day. `Infinity` leaves freshness unchecked. */
   readonly maxAgeMs?: number;
   /** False leaves out what needs each entry's content: faster, and completeness stays unchecked. */
@@ -44,6 +47,8 @@ export async function verifyLog(options: VerifyOptions): Promise<Verdicts> {
 export type CheckedLog = {
   readonly findings: Findings;
   readonly checkpoint?: Checkpoint;
+  /** The published note, with all that stands under it. */
+  readonly note?: Uint8Array;
   readonly walk: Walk;
   readonly frontier: Frontier;
   readonly isWhole: boolean;
@@ -58,11 +63,12 @@ export async function checkLog(options: VerifyOptions): Promise<CheckedLog> {
   const findings = createFindings();
   const walk = createWalk({ origin, now: now(), parse: options.parseEntries ?? true }, findings);
   const frontier = emptyFrontier();
-  const checkpoint = await openPublished(source, origin, verifiers, findings);
-  if (checkpoint === undefined) return { findings, walk, frontier, isWhole: false, anchors: new Map() };
+  const published = await openPublished(source, origin, verifiers, findings);
+  if (published === undefined) return { findings, walk, frontier, isWhole: false, anchors: new Map() };
 
+  const { note, checkpoint } = published;
   const anchors = openAnchors(options.anchors ?? [], origin, verifiers, checkpoint.size, findings);
-  const log = { findings, checkpoint, walk, frontier, isWhole: true, anchors };
+  const log = { findings, checkpoint, note, walk, frontier, isWhole: true, anchors };
   const expected: { ref: TileRef; bytes: Uint8Array }[] = [];
   const sink: TileSink = { tile: (ref, bytes) => expected.push({ ref, bytes }) };
   const compare = async () => {
@@ -146,11 +152,11 @@ async function openPublished(
   origin: string,
   verifiers: readonly NoteVerifier[],
   findings: Findings,
-): Promise<Checkpoint | undefined> {
+): Promise<{ readonly note: Uint8Array; readonly checkpoint: Checkpoint } | undefined> {
   try {
     const note = await source.read('checkpoint');
     if (note === undefined) throw new AuditError('missing', 'there is no checkpoint');
-    return openCheckpoint(note, { origin, verifiers });
+    return { note, checkpoint: openCheckpoint(note, { origin, verifiers }) };
   } catch (cause) {
     if (!(cause instanceof AuditError)) throw cause;
     findings.add('integrity', cause.message);
@@ -209,11 +215,21 @@ export function conclude(options: VerifyOptions, log: CheckedLog): Verdicts {
     completeness: findings.verdict('completeness', ifRead(pass('no lane has a gap'))),
     freshness: findings.verdict('freshness', ifRead(fresh)),
     anchoring: findings.verdict('anchoring', isWhole ? anchored : unread),
-    witnessing: notChecked('no witnesses were given'),
+    witnessing: witnessing(options, log.note),
     size,
     root: toHex(checkpoint.root),
     ...(isWhole && { chain: walk.chain() }),
   };
+}
+
+function witnessing({ witnesses }: VerifyOptions, note: Uint8Array | undefined): Verdict {
+  if (witnesses === undefined || note === undefined) return notChecked('no policy says who must have witnessed it');
+  const { isQuorum, by, newest } = witnessedBy(note, witnesses);
+  const who = by.length === 0 ? 'nobody' : by.join(', ');
+  if (!isQuorum)
+    return { verdict: 'fail', reason: `cosigned by ${who}, which is not the quorum that the policy asks for` };
+  const when = newest === 0 ? '' : `, last at ${new Date(newest * 1000).toISOString()}`;
+  return { verdict: 'pass', reason: `cosigned by ${who}${when}` };
 }
 
 /** Nothing can be said of a log whose checkpoint is not authentic. */
