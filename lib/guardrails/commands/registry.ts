@@ -5,6 +5,7 @@ import { fileJudges } from './files.ts';
 import { findJudges } from './find.ts';
 import type { Judge } from './judge.ts';
 import { machineJudges } from './machine.ts';
+import { modeJudges } from './modes.ts';
 import { networkJudges } from './network.ts';
 import { otherJudges } from './others.ts';
 import { packageJudges } from './packages.ts';
@@ -17,6 +18,7 @@ export const judges: ReadonlyMap<string, Judge> = new Map(
     fileJudges,
     findJudges,
     machineJudges,
+    modeJudges,
     networkJudges,
     otherJudges,
     packageJudges,

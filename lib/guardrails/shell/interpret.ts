@@ -3,11 +3,12 @@
  * functions, files and pipes as far as they are known, and has every command judged with what it would be given.
  * Nothing is run. Each function returns what would be printed.
  */
+import { assignmentOf, assignVariable, declare, unsetVariables } from './assignments.ts';
 import { runCommand } from './command.ts';
 import type { Syntax } from './grammar.ts';
-import { hole, plain, split, taints } from './marks.ts';
+import { hole, plain, taints } from './marks.ts';
 import { redirected } from './redirect.ts';
-import { assign, type Frame, forkScope, limits, report, type Scan, type Source, step } from './scan.ts';
+import { type Frame, forkScope, limits, report, type Scan, type Source, step } from './scan.ts';
 import { expandFields, expandText } from './word.ts';
 
 /** Runs one node, whatever it is. */
@@ -242,67 +243,6 @@ function combinations(words: readonly string[][][]): string[][] {
     (lists, alternatives) => lists.flatMap((list) => alternatives.map((fields) => [...list, ...fields])),
     [[]],
   );
-}
-
-function assignmentOf(node: Syntax, frame: Frame): [string, string] {
-  const name = frame.source.text.slice(node.start, node.end).split(/[+=[]/)[0] ?? '';
-  return [name, frame.scope.variables.get(name)?.values[0] ?? hole];
-}
-
-function assignVariable(node: Syntax, frame: Frame): void {
-  const name = node.children.find(({ field }) => field === 'name');
-  const value = node.children.find(({ field }) => field === 'value');
-  if (name === undefined) return;
-  const { text } = frame.source;
-  const isAppend = node.children.some(({ type }) => type === '+=');
-  const target = text.slice(name.start, name.end).split('[')[0] ?? '';
-  if (value?.type === 'array') {
-    const items = value.children
-      .filter(({ type }) => !isPunctuation({ type } as Syntax))
-      .flatMap(({ start, end }) => expandFields(frame, start, end)[0] ?? []);
-    const old = isAppend ? (frame.scope.variables.get(target)?.values[0] ?? '') : '';
-    assign(frame.scope, target, [(old === '' ? items : [old, ...items]).join(split)], true);
-    return;
-  }
-  const values = value === undefined ? [''] : expandText(frame, value.start, value.end);
-  if (name.type === 'subscript') {
-    runChildren(name, frame);
-    const old = frame.scope.variables.get(target)?.values[0];
-    assign(
-      frame.scope,
-      target,
-      values.map((one) => (old === undefined ? one : old + split + one)),
-      true,
-    );
-    return;
-  }
-  const before = isAppend ? (frame.scope.variables.get(target)?.values ?? ['']) : [''];
-  assign(
-    frame.scope,
-    target,
-    before.flatMap((prefix) => values.map((one) => prefix + one)),
-  );
-}
-
-function declare(node: Syntax, frame: Frame): string {
-  for (const child of node.children) {
-    if (child.type === 'variable_assignment') assignVariable(child, frame);
-    else if (child.type !== 'variable_name' && child.children.length > 0) {
-      for (const text of expandText(frame, child.start, child.end)) assignText(frame, text);
-    }
-  }
-  return '';
-}
-
-function assignText(frame: Frame, text: string): void {
-  const [, name, value] = /^(\w+)=([\s\S]*)$/.exec(plain(text)) ?? [];
-  if (name !== undefined && value !== undefined) assign(frame.scope, name, [value]);
-}
-
-function unsetVariables(node: Syntax, frame: Frame): string {
-  if (frame.scope.branches > 0) return '';
-  for (const { start, end } of node.children) frame.scope.variables.delete(frame.source.text.slice(start, end));
-  return '';
 }
 
 function defineFunction(node: Syntax, frame: Frame): string {

@@ -1,8 +1,10 @@
 /** Output: what programs print that only change text. Anything else prints what is known only when it runs. */
+
 import { type Call, readOptions } from './call.ts';
 import { decodeEscapes } from './escapes.ts';
 import { decoded, downloaded, hasGlob, hole, plain, star, taints, withoutGlobs } from './marks.ts';
 import { contentOf } from './redirect.ts';
+import { cut, decode, map, substitute, translate } from './text-tools.ts';
 
 const downloaders = new Set([
   'curl',
@@ -308,103 +310,6 @@ function input(call: Call, files: readonly string[]): string {
 function pidIn(file: string): string | undefined {
   const name = /^(?:\/var)?\/run\/(?:.*\/)?([^/]+)\.pid$/.exec(plain(file))?.[1];
   return name === undefined ? undefined : `pid-of-${name}${hole}\n`;
-}
-
-/** Changes text that is wholly known; its origin stays with it. */
-function map(text: string, change: (text: string) => string): string {
-  return text.includes(hole) ? hole + taints(text) : change(plain(text)) + taints(text);
-}
-
-function translate(text: string, args: readonly string[]): string {
-  const operands = args
-    .filter((arg) => !/^-[a-zA-Z]+$/.test(plain(arg)))
-    .map((arg) => ranges(decodeEscapes(withoutGlobs(plain(arg)))));
-  const isDelete = args.some((arg) => /^-[a-zA-Z]*d/.test(plain(arg)));
-  const from = [...(operands[0] ?? '')];
-  if (isDelete) return [...text].filter((char) => !from.includes(char)).join('');
-  const to = [...(operands[1] ?? '')];
-  return [...text]
-    .map((char) => (from.includes(char) ? (to[Math.min(from.lastIndexOf(char), to.length - 1)] ?? char) : char))
-    .join('');
-}
-
-function ranges(text: string): string {
-  const classes: Readonly<Record<string, string>> = {
-    '[:upper:]': 'A-Z',
-    '[:lower:]': 'a-z',
-    '[:digit:]': '0-9',
-    '[:space:]': ' \t\n',
-    '[:alpha:]': 'A-Za-z',
-  };
-  return text
-    .replace(/\[:\w+:\]/g, (name) => classes[name] ?? name)
-    .replace(/([\s\S])-([\s\S])/g, (whole, a: string, b: string) => {
-      const [from, to] = [a.charCodeAt(0), b.charCodeAt(0)];
-      return to < from || to - from > 255
-        ? whole
-        : String.fromCharCode(...Array.from({ length: to - from + 1 }, (_, i) => from + i));
-    });
-}
-
-/** `s/x/y/` with a plain pattern; any other program of `sed` gives what nobody knows. */
-function substitute(args: readonly string[], text: string): string {
-  const { values, operands } = readOptions(args, ['-e']);
-  const program = plain(values.get('-e') ?? operands[0] ?? '');
-  return map(text, (known) => {
-    const [, , what, by, flags] = /^s([/|#,@_!])((?:(?!\1)[\s\S])*)\1((?:(?!\1)[\s\S])*)\1(g?)$/.exec(program) ?? [];
-    if (what === undefined || by === undefined || /[*\\^$[\].+()&]/.test(what + by))
-      return what === undefined || by === undefined ? hole : simpleClass(known, what, by);
-    return flags === 'g'
-      ? known.replaceAll(what, by)
-      : known
-          .split('\n')
-          .map((line) => line.replace(what, () => by))
-          .join('\n');
-  });
-}
-
-function simpleClass(text: string, what: string, by: string): string {
-  return /^(?:\.|\[[^\]\\]+\]|\^|\$)$/.test(what) && !/[\\&]/.test(by)
-    ? text.replaceAll(new RegExp(what, 'gm'), by)
-    : hole;
-}
-
-function cut(text: string, args: readonly string[]): string {
-  const { values } = readOptions(args, ['-d', '-f', '-c', '-b', '--delimiter', '--fields']);
-  const range = /^(\d+)?(-)?(\d+)?$/.exec(plain(values.get('-f') ?? values.get('-c') ?? values.get('-b') ?? ''));
-  if (range === null) return hole;
-  const from = Number(range[1] ?? '1') - 1;
-  const to = range[2] === undefined ? from + 1 : range[3] === undefined ? Number.POSITIVE_INFINITY : Number(range[3]);
-  const isFields = values.has('-f');
-  const delimiter = plain(values.get('-d') ?? '\t');
-  return text
-    .split('\n')
-    .map((line) => (isFields ? line.split(delimiter).slice(from, to).join(delimiter) : line.slice(from, to)))
-    .join('\n');
-}
-
-function decode(program: string, args: readonly string[], text: string): string {
-  const isDecoding = args.some(
-    (arg) => /^(?:-[a-zA-Z]*[dDr][a-zA-Z]*|--decode)$/.test(plain(arg)) || /^-r/.test(plain(arg)),
-  );
-  if (!isDecoding) return hole + taints(text);
-  if (text.includes(hole)) return hole + decoded + taints(text);
-  const source = plain(text).replace(/\s+/g, '');
-  if (program === 'xxd') {
-    const hex = plain(text)
-      .replace(/^[0-9a-f]+:\s*((?:[0-9a-f]{2,4}\s)+).*$/gim, '$1')
-      .replace(/\s+|\\x|0x/g, '');
-    return Buffer.from(hex, 'hex').toString('utf8') + decoded;
-  }
-  if (program === 'base32') return base32(source) + decoded;
-  return Buffer.from(source, 'base64').toString('utf8') + decoded;
-}
-
-function base32(text: string): string {
-  const bits = [...text.replace(/=+$/, '')]
-    .map((char) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(char).toString(2).padStart(5, '0'))
-    .join('');
-  return (bits.match(/[01]{8}/g) ?? []).map((byte) => String.fromCharCode(Number.parseInt(byte, 2))).join('');
 }
 
 /** Lines are taken out or sorted: of one that is known, it stays. */

@@ -1,9 +1,9 @@
 /** Wrappers: programs whose arguments are another command. One row says how to find it. */
-import { type Call, programOf, quote, readOptions, reportCall } from './call.ts';
-import { decodeEscapes } from './escapes.ts';
-import { decoded, downloaded, hole, plain, quoted } from './marks.ts';
+
+import { type Call, programOf, quote, readOptions } from './call.ts';
+import { crontab, parallel, xargs } from './fed-commands.ts';
+import { hole, plain, quoted } from './marks.ts';
 import { runCode } from './shells.ts';
-import { jobPattern, runJob } from './write.ts';
 
 type Again = (argv: readonly string[], changes?: Partial<Call>) => string;
 
@@ -266,75 +266,4 @@ function gdb(call: Call, values: ReadonlyMap<string, string>, operands: readonly
   void values;
   void operands;
   return at >= 0 ? again(call.argv.slice(at + 2)) : hole;
-}
-
-/** The arguments come from the standard input, or from a file. */
-function xargs(call: Call, values: ReadonlyMap<string, string>, operands: readonly string[], again: Again): string {
-  const { stdin } = call.frame;
-  const marker = plain(
-    values.get('-I') ?? values.get('--replace') ?? (call.argv.some((arg) => plain(arg) === '-i') ? '{}' : ''),
-  );
-  const origin = (stdin.includes(downloaded) ? downloaded : '') + (stdin.includes(decoded) ? decoded : '');
-  const separator = decodeEscapes(plain(values.get('-d') ?? values.get('--delimiter') ?? ''));
-  const text = plain(stdin);
-  const items =
-    text.trim() === ''
-      ? []
-      : (marker !== ''
-          ? text.trim().split('\n')
-          : separator.length === 1
-            ? text.trim().split(separator)
-            : text.trim().split(/[\s\0]+/)
-        ).slice(0, 32);
-  const known = items.map((item) => item.replace(/^(["'])(.*)\1$/, '$2') + origin);
-  const command = operands.length === 0 ? ['echo'] : operands;
-  const inner = { frame: { ...call.frame, stdin: '' } };
-  if (marker !== '') {
-    const rounds = known.length === 0 ? [hole] : known;
-    return rounds
-      .map((item) =>
-        again(
-          command.map((part) => part.replaceAll(marker, item)),
-          inner,
-        ),
-      )
-      .join('');
-  }
-  // `xargs sh -c` without more gives the items as the code.
-  return again([...command, ...(known.length === 0 ? [hole] : known)], inner);
-}
-
-/** The arguments come after `:::`, or line by line from the standard input. */
-function parallel(call: Call, operands: readonly string[], again: Again): string {
-  const at = operands.findIndex((one) => /^::::?\+?$/.test(plain(one)));
-  const command = at === -1 ? operands : operands.slice(0, at);
-  const items = at === -1 ? plain(call.frame.stdin).trim().split('\n') : operands.slice(at + 1);
-  const inner = { ...call, frame: { ...call.frame, stdin: '' } };
-  for (const item of items.slice(0, 32)) {
-    const isPlaced = command.some((part) => part.includes('{}'));
-    if (command.length === 0) runCode(inner, item);
-    else if (command.length === 1 && /\s/.test(plain(command[0] ?? '')))
-      runCode(inner, `${command[0]?.replaceAll('{}', item)}${isPlaced ? '' : ` ${item}`}`);
-    else again(isPlaced ? command.map((part) => part.replaceAll('{}', item)) : [...command, item], inner);
-  }
-  return hole;
-}
-
-function crontab(
-  call: Call,
-  flags: ReadonlySet<string>,
-  values: ReadonlyMap<string, string>,
-  operands: readonly string[],
-): string {
-  const user = plain(values.get('-u') ?? 'root');
-  if (flags.has('-r') && user === 'root') {
-    reportCall(call, 'G0408');
-    return '';
-  }
-  if (flags.has('-l')) return `${hole}\n`;
-  if (plain(operands[0] ?? '') !== '-' && operands.length > 0) return '';
-  for (const line of plain(call.frame.stdin).split('\n')) {
-    if (!/^\s*#/.test(line)) runJob(line, (code) => runCode(call, code), jobPattern);
-  }
-  return '';
 }

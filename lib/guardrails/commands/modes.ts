@@ -1,0 +1,120 @@
+/** Programs that change mode, owner and capabilities of files. */
+import { normalizePath } from '../paths.ts';
+import { type Call, programOf, readOptions, reportCall, touch } from '../shell/call.ts';
+import { hasHole, plain } from '../shell/marks.ts';
+import type { Judge, Judges } from './judge.ts';
+
+/** Octal or symbolic, as far as it matters here. */
+export function judgeMode(call: Call, mode: string, paths: readonly string[], isRecursive: boolean): void {
+  const text = plain(mode);
+  const digits = /^[0-7]{3,5}$/.test(text) ? text.padStart(4, '0').slice(-4) : undefined;
+  const givesSuid =
+    digits === undefined
+      ? /(?:^|,)[ugoa]*[+=][rwxXt]*s/.test(text)
+      : /^[2-7]/.test(digits) &&
+        digits[0] !== '1' &&
+        /[1357]/.test(digits.slice(1)) &&
+        digits.startsWith('2') === false;
+  const opens =
+    digits === undefined
+      ? /(?:^|,)(?:[ugo]*[oa][ugo]*|)[+=][rxXst]*w/.test(text) || /(?:^|,)[ug]*o[ug]*[+=][wxXst]*r/.test(text)
+      : /[2367]$/.test(digits);
+  const closes =
+    digits === undefined
+      ? /(?:^|,)(?:[uga]*[ua][ugo]*|)-[wst]*[rxX]|(?:^|,)[augo]*[ua]?=(?:,|$)|^a?=$/.test(text)
+      : /^.[0-3]/.test(digits) && Number(digits.slice(1)) < 400;
+  for (const path of paths) {
+    const normal = normalizePath(path, call.frame.scope.cwd);
+    if (isRecursive) touch(call, path, 'change tree');
+    else if (opens || closes) breakMode(call, path, normal, digits);
+    else if (/^\/etc\/g?shadow$/.test(normal) && digits !== undefined && digits[3] !== '0')
+      reportCall(call, 'G0104', path);
+    if (
+      givesSuid &&
+      /^\/(?:tmp|var\/tmp|dev\/shm|home)\/|\/(?:(?:ba|da|z|k)?sh|python[\d.]*|perl|ruby|find|vim?|nmap|awk|less|more|cp|mv|dd|tar|env|node|php|nano|tee|cat|sed|docker)$/.test(
+        normal,
+      )
+    )
+      reportCall(call, 'G0108', path);
+  }
+}
+
+function breakMode(call: Call, path: string, normal: string, digits: string | undefined): void {
+  // A directory that all may write to is usual under /tmp alone; the sticky bit tells those apart.
+  if (
+    /^\/(?:var\/)?tmp$/.test(normal) ||
+    (digits?.startsWith('1') === true && /^\/(?:var\/)?(?:tmp|run\/lock)/.test(normal))
+  )
+    return;
+  touch(call, path, 'break');
+}
+
+const chmod: Judge = (call) => {
+  const raw = call.argv.slice(1);
+  const isMode = (arg: string) =>
+    /^[-+=]?[ugoa]*[-+=][rwxXstugo,+=-]*$|^[0-7]{1,5}$/.test(plain(arg)) && !/^-[Rvcf]+$/.test(plain(arg));
+  const at = raw.findIndex(isMode);
+  const { flags, operands, values } = readOptions(
+    raw.filter((_, i) => i !== at),
+    ['--reference'],
+  );
+  const mode = at === -1 ? (values.has('--reference') ? '644' : (operands[0] ?? '')) : (raw[at] ?? '');
+  const paths = at === -1 && !values.has('--reference') ? operands.slice(1) : operands;
+  judgeMode(call, mode, paths, call.isForTree === true || flags.has('-R') || flags.has('--recursive'));
+  if (flags.has('-R')) judgeMode(call, mode, paths, false);
+};
+
+const chown: Judge = (call) => {
+  const { flags, operands, values } = readOptions(call.argv.slice(1), ['--reference', '--from']);
+  const paths = values.has('--reference') ? operands : operands.slice(1);
+  const owner = plain(operands[0] ?? '').split(/[:.]/)[0] ?? '';
+  const isRecursive = call.isForTree === true || flags.has('-R') || flags.has('--recursive');
+  for (const path of paths) {
+    if (isRecursive) touch(call, path, 'change tree');
+    else if (
+      programOf(call.argv[0] ?? '') === 'chown' &&
+      owner !== '' &&
+      !/^(?:root|0|\+0)$/.test(owner) &&
+      !hasHole(owner)
+    )
+      touch(call, path, 'own');
+  }
+};
+
+const setfacl: Judge = (call) => {
+  const { flags, operands } = readOptions(call.argv.slice(1), [
+    '-m',
+    '-x',
+    '-M',
+    '-X',
+    '--modify',
+    '--remove',
+    '--set',
+  ]);
+  for (const path of operands) {
+    if (flags.has('-R') || flags.has('--recursive')) touch(call, path, 'change tree');
+    else if (flags.has('-m') && /shadow|sudoers/.test(plain(path))) touch(call, path, 'break');
+  }
+};
+
+const chattr: Judge = (call) => {
+  const { flags, operands } = readOptions(call.argv.slice(1));
+  const paths = operands.filter((arg) => !/^[-+=]/.test(plain(arg)));
+  if (flags.has('-R')) for (const path of paths) touch(call, path, 'change tree');
+};
+
+const setcap: Judge = (call) => {
+  const args = call.argv.slice(1).map(plain);
+  if (
+    args.some((arg) =>
+      /cap_(?:setuid|setgid|sys_admin|dac_override|dac_read_search|sys_ptrace|sys_module|chown|fowner|setfcap)\b.*[+=]/i.test(
+        arg,
+      ),
+    ) &&
+    args.some((arg) => /python|perl|ruby|node|bash|\/sh$|vim|php|gdb|tar|\/tmp\//.test(arg))
+  ) {
+    reportCall(call, 'G0108', args.at(-1));
+  }
+};
+
+export const modeJudges: Judges = { chmod, chown, chgrp: chown, setfacl, chattr, setcap };
