@@ -28,8 +28,11 @@ const ownFiles: ReadonlyMap<string, readonly string[]> = new Map([
   ['authorized_key', ['/root/.ssh/authorized_keys']],
 ]);
 
-/** All findings about a resource. The scanner judges the commands in it. Never throws. */
-export function judgeResource(scanner: Scanner, resource: JudgedResource): Judgement {
+/**
+ * All findings about a resource, by what it says. Never throws. They carry rule ids, by which an override that is signed
+ * into a release may name them; the node judges the same again and knows no overrides.
+ */
+export function judgeAtPublish(scanner: Scanner, resource: JudgedResource): Judgement {
   const fields = fieldsOf(resource.desired);
   return judgementOf([
     ...judgeName(resource.type, fields),
@@ -37,9 +40,6 @@ export function judgeResource(scanner: Scanner, resource: JudgedResource): Judge
     ...judgeCommands(scanner, fields),
   ]);
 }
-
-/** At publish: the same, by its name. Findings carry rule ids, by which an override of a release may name them. */
-export const judgeAtPublish = judgeResource;
 
 /** One path of a resource, under whichever name the node found for it. */
 export function judgeResourcePath(type: string, path: string, desired: unknown): Finding[] {
