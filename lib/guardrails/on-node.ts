@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { type Judgement, judgementOf } from './finding.ts';
 import { isWithin, normalizePath } from './paths.ts';
 import { protectedPaths } from './protected-paths.ts';
-import { type JudgedResource, judgeAtPublish, judgeResourcePath, pathsOf } from './resource.ts';
+import { type JudgedResource, judgeResource, judgeResourcePath, pathsOf } from './resource.ts';
 import type { Scanner } from './scanner.ts';
 
 /** What the judgement has to know of the machine. Reads only. */
@@ -33,7 +33,7 @@ export async function judgeOnNode(
   paths: readonly string[],
   view: NodeView,
 ): Promise<Judgement> {
-  const said = judgeAtPublish(scanner, resource);
+  const said = judgeResource(scanner, resource);
   if (said.verdict === 'dangerous') return said;
   const mounts = parseMountInfo(await view.mountInfo());
   const all = [...new Set([...paths, ...pathsOf(resource.desired)])];

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { judgeOnNode, type NodeView, parseMountInfo } from './on-node.ts';
-import { judgeAtPublish } from './resource.ts';
+import { judgeResource } from './resource.ts';
 import { loadScanner } from './scanner.ts';
 
 const scanner = await loadScanner();
-const judge = (type: string, desired: object) => judgeAtPublish(scanner, { type, id: 'x', desired });
+const judge = (type: string, desired: object) => judgeResource(scanner, { type, id: 'x', desired });
 
 describe('at publish', () => {
   const refused: readonly (readonly [string, object, string])[] = [
@@ -84,7 +84,7 @@ describe('at publish', () => {
 
   test('what is no object at all has no findings and does no harm', () => {
     for (const desired of [null, undefined, 1, 'x', [], { path: 5, command: [1] }]) {
-      assert.equal(judgeAtPublish(scanner, { type: 'file', id: 'x', desired }).verdict, 'allowed');
+      assert.equal(judgeResource(scanner, { type: 'file', id: 'x', desired }).verdict, 'allowed');
     }
   });
 });

@@ -32,7 +32,7 @@ const ownFiles: ReadonlyMap<string, readonly string[]> = new Map([
  * All findings about a resource, by what it says. Never throws. They carry rule ids, by which an override that is signed
  * into a release may name them; the node judges the same again and knows no overrides.
  */
-export function judgeAtPublish(scanner: Scanner, resource: JudgedResource): Judgement {
+export function judgeResource(scanner: Scanner, resource: JudgedResource): Judgement {
   const fields = fieldsOf(resource.desired);
   return judgementOf([
     ...judgeName(resource.type, fields),

@@ -1,6 +1,6 @@
 /** Guardrails at publish: each resource of a policy judged before anybody signs it, with rule, position and reason. */
 import type { Finding } from '../guardrails/finding.ts';
-import { judgeAtPublish } from '../guardrails/resource.ts';
+import { judgeResource } from '../guardrails/resource.ts';
 import { docsAnchor } from '../guardrails/rules.ts';
 import type { Scanner } from '../guardrails/scanner.ts';
 import type { SourceResource } from './crate-source.ts';
@@ -12,7 +12,7 @@ export function findGuarded(scanner: Scanner, resources: readonly SourceResource
   const problems: Problem[] = [];
   const [report, warn] = [errorsInto(problems), warningsInto(problems)];
   for (const resource of resources) {
-    for (const finding of judgeAtPublish(scanner, resource).findings) {
+    for (const finding of judgeResource(scanner, resource).findings) {
       const tell = finding.verdict === 'dangerous' ? report : warn;
       tell('guardrail', resource.place, messageOf(resource, finding), hintOf(finding));
     }
