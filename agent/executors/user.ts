@@ -7,6 +7,8 @@
  * has exactly the declared one.
  */
 import { z } from 'zod';
+import { utf8 } from '../../lib/crypto/encoding.ts';
+import { hashPassword, isPasswordOf } from '../../lib/secrets/password-hash.ts';
 import type { Difference, Executor } from '../executor.ts';
 import { type Host, HostError, type HostView } from '../host.ts';
 import type { PasswdEntry } from '../platform/account-files.ts';
@@ -38,12 +40,18 @@ const schema = z
     /** Make the home directory when it is missing. */
     create_home: z.boolean().default(true),
     password_hash: z.string().regex(crypt, 'must be a crypt(5) hash of a strong kind, "*" or "!"').optional(),
+    /** In place of its hash: a reference to a secret, hashed here. What is stored is compared by its own salt. */
+    password: z.string().min(1).max(1024).optional(),
     /** With `absent`: remove the home directory that is declared, with all that is in it. */
     remove_home: z.boolean().optional(),
   })
   .refine((desired) => desired.remove_home !== true || (desired.state === 'absent' && desired.home !== undefined), {
     message: 'needs the state "absent" and the home directory to remove',
     path: ['remove_home'],
+  })
+  .refine((desired) => desired.password === undefined || desired.password_hash === undefined, {
+    message: 'can not stand beside password_hash',
+    path: ['password'],
   });
 
 export type User = z.output<typeof schema>;
@@ -72,7 +80,7 @@ export const user: Executor<User, UserDifference> = {
         : { change: 'removed', reasons, fields: {}, isPasswordWrong: false, isAccountThere };
     }
     if (found === undefined) {
-      const isPasswordWrong = desired.password_hash !== undefined;
+      const isPasswordWrong = hasPassword(desired);
       return { change: 'created', reasons: ['there is none'], fields: {}, isPasswordWrong, isAccountThere };
     }
     const fields: UserFields = {
@@ -83,8 +91,7 @@ export const user: Executor<User, UserDifference> = {
       comment: other(desired.comment, found.comment),
       groups: await otherGroups(desired, await store.groupsOf(host, desired.name, signal)),
     };
-    const isPasswordWrong =
-      desired.password_hash !== undefined && desired.password_hash !== (await store.passwordHash(host, desired.name));
+    const isPasswordWrong = hasPassword(desired) && !isAsDesired(desired, await store.passwordHash(host, desired.name));
     const reasons = [
       ...Object.entries(fields).flatMap(([field, value]) => (value === undefined ? [] : [`another ${field}`])),
       ...(isPasswordWrong ? ['another password'] : []),
@@ -117,8 +124,9 @@ export const user: Executor<User, UserDifference> = {
     } else if (Object.values(found.fields).some((value) => value !== undefined)) {
       await store.changeUser(host, desired.name, found.fields, signal);
     }
-    if (found.isPasswordWrong && desired.password_hash !== undefined) {
-      await store.setPasswordHash(host, desired.name, desired.password_hash, signal);
+    const wanted = desired.password === undefined ? desired.password_hash : hashPassword(utf8(desired.password));
+    if (found.isPasswordWrong && wanted !== undefined) {
+      await store.setPasswordHash(host, desired.name, wanted, signal);
     }
     const entry = await store.user(host, desired.name, signal);
     if (entry !== undefined && (await isHomeMissing(desired, entry, host))) {
@@ -128,6 +136,15 @@ export const user: Executor<User, UserDifference> = {
 
   describe: (found) => found.reasons.join(', '),
 };
+
+function hasPassword({ password, password_hash }: User): boolean {
+  return password !== undefined || password_hash !== undefined;
+}
+
+/** `stored` is what the machine has: a hash, a lock, or nothing. */
+function isAsDesired({ password, password_hash }: User, stored: string | undefined): boolean {
+  return password === undefined ? password_hash === stored : isPasswordOf(utf8(password), stored ?? '');
+}
 
 function other<T>(wanted: T | undefined, found: T): T | undefined {
   return wanted === undefined || wanted === found ? undefined : wanted;

@@ -4,7 +4,7 @@
  */
 import type { Json } from '../crypto/jcs.ts';
 import { SecretsError } from '../secrets/errors.ts';
-import { assertMode, assertPlace, type Desired, sampleOf } from '../secrets/fields.ts';
+import { assertMode, assertPlace, assertPlain, type Desired, sampleOf } from '../secrets/fields.ts';
 import { parseSecretText, referencesIn, replaceMarkers, toMarker } from '../secrets/reference.ts';
 import type { Report } from './problem.ts';
 import type { ResourceType } from './resource-types.ts';
@@ -44,7 +44,8 @@ export function markDesired(type: ResourceType, input: Desired, source: YamlMap,
     try {
       const marked = markSecrets(member);
       const [first] = referencesIn(marked);
-      if (first !== undefined) assertPlace(type.name, field, first);
+      if (first === undefined) assertPlain(type.name, field);
+      else assertPlace(type.name, field, first);
       hasSecrets ||= first !== undefined;
       signed[field] = marked;
     } catch (error) {

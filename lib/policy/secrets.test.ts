@@ -33,6 +33,8 @@ test('references become markers, escapes become text, and a file that holds a se
       '  - file: { path: /etc/a, content: "secret:a" }',
       '  - file: { path: /etc/b, content: "x${secret:a}y", mode: "0640" }',
       '  - file: { path: /etc/c, content: "\\\\secret:a" }',
+      '  - user: { name: u, password: "secret:a" }',
+      '  - user: { name: v, password_hash: "secret:a" }',
       '  - line: { path: /etc/d, prefix: "p=", line: "p=${secret:a}" }',
     ].join('\n'),
   );
@@ -44,6 +46,8 @@ test('references become markers, escapes become text, and a file that holds a se
       { path: '/etc/a', content: { $secret: { path: 'a' } }, mode: '0600' },
       { path: '/etc/b', content: { $join: ['x', { $secret: { path: 'a' } }, 'y'] }, mode: '0640' },
       { path: '/etc/c', content: { sha256: sha256Hex('secret:a'), bytes: 8 } },
+      { name: 'u', password: { $secret: { path: 'a' } } },
+      { name: 'v', password_hash: { $secret: { path: 'a' } } },
       { path: '/etc/d', prefix: 'p=', line: { $join: ['p=', { $secret: { path: 'a' } }] } },
     ],
   );
@@ -69,6 +73,7 @@ for (const [what, resource, code] of [
   ['in an owner', 'file: { path: /a, content: x, owner: "secret:a" }', 'misplaced_secret'],
   ['with a mode for everybody', 'file: { path: /a, content: "secret:a", mode: "0644" }', 'misplaced_secret'],
   ['where it would name the resource', 'line: { path: /a, line: "secret:a" }', 'misplaced_secret'],
+  ['in place of which there is plain text', 'user: { name: a, password: plain-text }', 'misplaced_secret'],
   ['that is none', 'file: { path: /a, content: "secret:A b" }', 'bad_secret'],
   ['that is not closed', 'file: { path: /a, content: "x ${secret:a" }', 'bad_secret'],
   ['as a forged marker', 'file: { path: /a, content: { $secret: { path: a } } }', 'bad_value'],

@@ -16,13 +16,16 @@ const fields: { readonly [type: string]: { readonly [field: string]: SecretField
   block: { content: 'text' },
   ini: { value: 'text' },
   json: { value: 'text' },
-  user: { password_hash: 'text' },
+  user: { password: 'text', password_hash: 'text' },
 };
 
 /** What a schema that is strict about its text takes for a secret, in two versions. */
 const samples: { readonly [field: string]: (sample: string) => string } = {
   'user.password_hash': (sample) => `$6$${sample}$${(sample[0] ?? 'a').repeat(86)}`,
 };
+
+/** Never in plain sight: what stands here must be a secret. */
+const secretOnly: ReadonlySet<string> = new Set(['user.password']);
 
 /** These edit a file that exists: who could read it before could read the secret after. */
 const editors: ReadonlySet<string> = new Set(['line', 'block', 'ini', 'json']);
@@ -45,11 +48,20 @@ export function secretsOf(type: string, desired: Desired): ReadonlySet<string> {
   for (const [field, value] of Object.entries(desired)) {
     const found = referencesIn(value);
     const [first] = found;
-    if (first !== undefined) assertPlace(type, field, first);
+    if (first === undefined) assertPlain(type, field);
+    else assertPlace(type, field, first);
     for (const path of found) paths.add(path);
   }
   if (paths.size > 0) assertMode(type, desired);
   return paths;
+}
+
+/** Throws `SecretsError` `misplaced` where anything but a secret would be in plain sight. */
+export function assertPlain(type: string, field: string): void {
+  if (!secretOnly.has(`${type}.${field}`)) return;
+  throw new SecretsError('misplaced', `"${field}" of "${type}" must be a secret`, {
+    hint: 'Store it with "holdfast secret set", and refer to it as secret:PATH.',
+  });
 }
 
 /** Throws `SecretsError` `misplaced` unless a secret may stand in the field. */
