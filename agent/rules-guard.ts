@@ -7,7 +7,7 @@ import { judgeOnNode, type NodeView } from '../lib/guardrails/on-node.ts';
 import { loadScanner, type Scanner } from '../lib/guardrails/scanner.ts';
 import type { Guard } from './guard.ts';
 
-/** Refuses what is dangerous. What is unknown was refused at publish, unless an operator signed for it. */
+/** Refuses what is dangerous. What can not be told by reading was a warning at publish, and is run. */
 export function protectByRules(view: NodeView = thisMachine): Guard {
   let scanner: Promise<Scanner> | undefined;
   return async ({ type, desired, paths }) => {
