@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { apiTokenCommand } from './commands/api-token.ts';
 import { auditCommand } from './commands/audit.ts';
 import { completionCommand } from './commands/completion.ts';
+import { complianceCommand } from './commands/compliance.ts';
 import { driftCommand } from './commands/drift.ts';
 import { loginCommand, logoutCommand, whoamiCommand } from './commands/login.ts';
 import { nodeCommand } from './commands/node.ts';
@@ -55,6 +56,7 @@ export function buildProgram(terminal: Terminal): Command {
     policyCommand,
     secretCommand,
     auditCommand,
+    complianceCommand,
     userCommand,
     apiTokenCommand,
     completionCommand,

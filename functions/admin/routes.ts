@@ -10,6 +10,7 @@ import type { Store } from '../../lib/store/port.ts';
 import type { Route } from './route.ts';
 import { apiTokenRoutes } from './routes/api-tokens.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { complianceRoutes } from './routes/compliance.ts';
 import { driftRoutes } from './routes/drift.ts';
 import { eventRoutes } from './routes/events.ts';
 import { factRoutes } from './routes/facts.ts';
@@ -52,6 +53,7 @@ export function adminRoutes(deps: AdminDeps): readonly Route[] {
     ...releaseRoutes({ ...deps, trust: deps.descriptor }),
     ...(secrets === undefined ? [] : secretRoutes({ ...deps, secrets, origin: deps.descriptor.log.origin })),
     ...auditRoutes(deps),
+    ...complianceRoutes(deps),
     ...eventRoutes(deps),
     ...sessionRoutes(deps),
     ...userRoutes(deps),

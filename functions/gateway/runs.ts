@@ -3,6 +3,7 @@
  * of what is kept, one small item a node, makes both that and the pruning one transaction, without reading runs.
  */
 import { z } from 'zod';
+import { postureWrite } from '../../lib/compliance/posture.ts';
 import { nodeKey } from '../../lib/identity/nodes.ts';
 import type { Attribute, Item, Key, Store, Write } from '../../lib/store/port.ts';
 import { StoreError } from '../../lib/store/port.ts';
@@ -68,7 +69,9 @@ function writesFor(uuid: string, run: Run, index: Index): Write[] {
       .slice(runsKept)
       .map(({ sk: old }): Write => ({ kind: 'delete', key: { pk: runPartition(uuid), sk: old } })),
   ];
-  if (kept[0]?.sk === sk) {
+  const isNewest = kept[0]?.sk === sk;
+  writes.push(postureWrite(uuid, run, isNewest));
+  if (isNewest) {
     const set = { lastRun: lastRun(run) };
     writes.push({ kind: 'update', key: nodeKey(uuid), set, when: { kind: 'present' } });
   }

@@ -6,11 +6,11 @@ import { createUser, type User } from '../../lib/access/users.ts';
 import { type DataSealer, KeysError } from '../../lib/keys/port.ts';
 import { createMemoryStore } from '../../lib/store/memory.ts';
 import type { Store } from '../../lib/store/port.ts';
-import { createFakeAudit } from './audit.ts';
+import { createFakeAudit, type FakeAudit } from './audit.ts';
 
-export function createAccessWorld(options: { readonly store?: Store } = {}) {
+export function createAccessWorld(options: { readonly store?: Store; readonly audit?: FakeAudit } = {}) {
   const store = options.store ?? createMemoryStore();
-  const audit = createFakeAudit(store);
+  const audit = options.audit ?? createFakeAudit(store);
   const clock = { time: Date.UTC(2026, 0, 1) };
   const deps = { store, audit, now: () => clock.time };
   return {

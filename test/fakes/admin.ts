@@ -19,6 +19,7 @@ import type { FleetDescriptor } from '../../lib/identity/descriptor.ts';
 import { createMemoryBlobs } from '../../lib/store/blobs-memory.ts';
 import type { Store } from '../../lib/store/port.ts';
 import { createAccessWorld } from './access.ts';
+import type { FakeAudit } from './audit.ts';
 import { createMemorySecrets } from './secrets.ts';
 
 export const testSite = 'https://cp.test';
@@ -36,6 +37,7 @@ const ample = { burst: 1_000_000, perSecond: 1_000_000, maxKeys: 10 };
 
 export type AdminWorldOptions = {
   readonly store?: Store;
+  readonly audit?: FakeAudit;
   readonly publication?: LogSource;
   readonly descriptor?: FleetDescriptor;
   readonly provider?: (deps: ReturnType<typeof createAccessWorld>['deps']) => Provider;

@@ -1,0 +1,145 @@
+/** `holdfast compliance`: what an auditor takes away, without a look into the log. */
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { Command } from 'commander';
+import type { NodePosture, PostureView } from '../../functions/admin/compliance.ts';
+import type { DocumentView, EvidenceView } from '../../functions/admin/routes/compliance.ts';
+import { allItems } from '../client.ts';
+import { globalsOf, parseCount, print, withClient } from '../command.ts';
+import { CliError } from '../errors.ts';
+import { formatTable } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
+
+export function complianceCommand(terminal: Terminal): Command {
+  const compliance = new Command('compliance').description('posture, evidence and documents for auditors');
+  for (const make of [postureCommand, nodesCommand, evidenceCommand, documentsCommand, uploadCommand])
+    compliance.addCommand(make(terminal));
+  return compliance;
+}
+
+const daysOption = ['--days <n>', 'how many days up to today, 1 to 90 (default 7)', parseCount] as const;
+type Counts = { readonly converged: number; readonly drifted: number; readonly failed: number };
+
+const counts = [
+  { title: 'converged', cell: (row: Counts) => row.converged },
+  { title: 'drifted', cell: (row: Counts) => row.drifted },
+  { title: 'failed', cell: (row: Counts) => row.failed },
+];
+
+function postureCommand(terminal: Terminal): Command {
+  return new Command('posture')
+    .description('show how the fleet stood, by day, crate and control')
+    .option(...daysOption)
+    .addHelpText('after', '\nExample:\n  holdfast compliance posture --days 30\n')
+    .action(async ({ days }: { days?: number }, command: Command) => {
+      const view = await withClient(command, (client) => client.get<PostureView>('/v1/compliance/posture', { days }));
+      print(terminal, command, view, () => formatPosture(view, terminal.width));
+    });
+}
+
+function formatPosture({ days, crates, controls }: PostureView, width: number | undefined): string[] {
+  const byDay = formatTable(
+    [
+      { title: 'day', cell: (row: PostureView['days'][number]) => row.day, whole: true },
+      ...counts,
+      { title: 'unseen', cell: (row: PostureView['days'][number]) => row.unseen },
+    ],
+    days,
+    width,
+  );
+  const byCrate = formatTable(
+    [
+      { title: 'crate', cell: (row: PostureView['crates'][number]) => row.crate },
+      ...counts,
+      { title: 'controls', cell: (row: PostureView['crates'][number]) => row.controls.join(' ') || undefined },
+    ],
+    crates,
+    width,
+  );
+  const byControl = formatTable(
+    [{ title: 'control', cell: (row: PostureView['controls'][number]) => row.control }, ...counts],
+    controls,
+    width,
+  );
+  return [...byDay, '', ...byCrate, ...(controls.length === 0 ? [] : ['', ...byControl])];
+}
+
+function nodesCommand(terminal: Terminal): Command {
+  return new Command('nodes')
+    .description('show how each node stood, day by day')
+    .option(...daysOption)
+    .addHelpText('after', '\nExample:\n  holdfast compliance nodes --days 14 --json\n')
+    .action(async ({ days }: { days?: number }, command: Command) => {
+      const nodes = await withClient(command, (client) =>
+        Array.fromAsync(allItems<NodePosture>(client, '/v1/compliance/nodes', { days, limit: 500 })),
+      );
+      print(terminal, command, nodes, () =>
+        formatTable(
+          [
+            { title: 'uuid', cell: (row: NodePosture) => row.uuid, whole: true },
+            { title: 'name', cell: (row) => row.name },
+            { title: 'now', cell: (row) => row.days.at(-1)?.state, whole: true },
+            { title: 'days', cell: (row) => row.days.map(({ state }) => state[0]).join('') },
+          ],
+          nodes,
+          terminal.width,
+        ),
+      );
+    });
+}
+
+function evidenceCommand(terminal: Terminal): Command {
+  return new Command('evidence')
+    .description('print the evidence bundle as JSON: posture, verdicts on the log, its checkpoint, documents')
+    .option(...daysOption)
+    .addHelpText(
+      'after',
+      '\nTaking it leaves an entry in the audit log.\n\nExample:\n  holdfast compliance evidence --days 90 > evidence.json\n',
+    )
+    .action(async ({ days }: { days?: number }, command: Command) => {
+      const body = days === undefined ? {} : { days };
+      const evidence = await withClient(command, (client) =>
+        client.post<EvidenceView>('/v1/compliance/evidence', body),
+      );
+      terminal.out(`${JSON.stringify(evidence, undefined, 2)}\n`);
+    });
+}
+
+function documentsCommand(terminal: Terminal): Command {
+  return new Command('documents')
+    .description('list the supporting documents')
+    .addHelpText('after', '\nExample:\n  holdfast compliance documents\n')
+    .action(async (_options: object, command: Command) => {
+      const documents = await withClient(command, (client) =>
+        Array.fromAsync(allItems<DocumentView>(client, '/v1/compliance/documents')),
+      );
+      print(terminal, command, documents, () =>
+        formatTable(
+          [
+            { title: 'name', cell: (row: DocumentView) => row.name },
+            { title: 'bytes', cell: (row) => row.bytes },
+            { title: 'uploaded', cell: (row) => `${row.uploaded} by ${row.uploadedBy}` },
+            { title: 'sha-256', cell: (row) => row.sha256 },
+          ],
+          documents,
+          terminal.width,
+        ),
+      );
+    });
+}
+
+function uploadCommand(terminal: Terminal): Command {
+  return new Command('upload')
+    .description('add a supporting document, under its file name; what is there is never replaced')
+    .argument('<file>', 'at most 16 MiB')
+    .addHelpText('after', '\nExample:\n  holdfast compliance upload penetration-test-2026.pdf\n')
+    .action(async (file: string, _options: object, command: Command) => {
+      const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
+        throw new CliError('failure', `can't read ${file} (${cause.code})`, { cause });
+      });
+      const path = `/v1/compliance/documents/${encodeURIComponent(basename(file))}`;
+      const document = await withClient(command, (client) => client.put<DocumentView>(path, bytes));
+      print(terminal, command, document, () => [document.sha256]);
+      if (!globalsOf(command).json) terminal.err(`kept as ${document.name}\n`);
+    });
+}

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { postureWrite } from '../../lib/compliance/posture.ts';
+import { enroll } from '../../lib/identity/enroll.ts';
+import { nodeItems, parseNode } from '../../lib/identity/nodes.ts';
+import { bearerHeaders, createAdminWorld, testSite } from '../../test/fakes/admin.ts';
+import { createMachine, createTestFleet, enrollBytes } from '../../test/fakes/fleet.ts';
+import type { NodePosture, PostureView } from './compliance.ts';
+import type { DocumentView } from './routes/compliance.ts';
+
+const day = 86_400_000;
+
+async function setUp() {
+  const fleet = await createTestFleet({ startAt: Date.UTC(2026, 0, 1) });
+  const world = await createAdminWorld({ store: fleet.store, audit: fleet.audit });
+  for (let i = 0; i < 2; i++) await enroll(fleet.issuance, enrollBytes(await createMachine(), await fleet.token()));
+  const nodes = [];
+  for await (const item of nodeItems(fleet.store)) nodes.push(parseNode(item));
+  const auditor = bearerHeaders((await world.apiToken(await world.user('auditor', 'compliance'))).token);
+  const get = async <T>(path: string) => {
+    const response = await world.app.request(`${testSite}${path}`, { headers: auditor });
+    return { status: response.status, body: (await response.json()) as T };
+  };
+  return { ...world, nodes, auditor, get };
+}
+
+test('posture by day, node and crate: converged, drifted, failed, unseen', async () => {
+  const { store, nodes, clock, get } = await setUp();
+  const [first, second] = nodes;
+  assert.ok(first && second);
+  const run = (uuid: string, at: number, results: [string, string][]) =>
+    store.transact([
+      postureWrite(
+        uuid,
+        {
+          startedAt: at,
+          dryRun: false,
+          error: '',
+          results: results.map(([resource, result]) => ({ resource, result })),
+        },
+        true,
+      ),
+    ]);
+  await run(first.uuid, clock.time, [['base/file/a', 'unchanged']]);
+  await run(second.uuid, clock.time, [['base/file/a', 'failed']]);
+  clock.time += day;
+  await run(first.uuid, clock.time, [
+    ['base/file/a', 'updated'],
+    ['web/file/b', 'unchanged'],
+  ]);
+  const { body } = await get<PostureView>('/v1/compliance/posture?days=3');
+  assert.deepEqual(body.days, [
+    { day: '2025-12-31', converged: 0, drifted: 0, failed: 0, unseen: 0 },
+    { day: '2026-01-01', converged: 1, drifted: 0, failed: 1, unseen: 0 },
+    { day: '2026-01-02', converged: 0, drifted: 1, failed: 0, unseen: 1 },
+  ]);
+  assert.deepEqual(body.crates, [
+    { crate: 'base', controls: [], converged: 0, drifted: 1, failed: 1 },
+    { crate: 'web', controls: [], converged: 1, drifted: 0, failed: 0 },
+  ]);
+  const list = await get<{ items: NodePosture[] }>('/v1/compliance/nodes?days=2&limit=500');
+  const states = new Map(list.body.items.map(({ uuid, days }) => [uuid, days.map(({ state }) => state)]));
+  assert.deepEqual(states.get(first.uuid), ['converged', 'drifted']);
+  assert.deepEqual(states.get(second.uuid), ['failed', 'unseen']);
+});
+
+test('documents are added once, kept as they were, and never served as a page', async () => {
+  const { app, auditor, get, audit } = await setUp();
+  const put = (name: string, body: string) =>
+    app.request(`${testSite}/v1/compliance/documents/${encodeURIComponent(name)}`, {
+      method: 'PUT',
+      headers: auditor,
+      body,
+    });
+  assert.equal((await put('report.html', '<script>alert(1)</script>')).status, 200);
+  assert.equal((await put('report.html', 'other')).status, 409);
+  for (const name of ['../x', 'a/b', '.hidden', 'a\u0000b', 'x'.repeat(129)])
+    assert.equal((await put(name, 'x')).status, 400, name);
+  const { body } = await get<{ items: DocumentView[] }>('/v1/compliance/documents');
+  assert.deepEqual(
+    body.items.map(({ name, uploadedBy }) => [name, uploadedBy]),
+    [['report.html', 'auditor']],
+  );
+  const file = await app.request(`${testSite}/v1/compliance/documents/report.html`, { headers: auditor });
+  assert.equal(await file.text(), '<script>alert(1)</script>');
+  assert.equal(file.headers.get('content-type'), 'application/octet-stream');
+  assert.equal(file.headers.get('content-disposition'), 'attachment');
+  assert.equal(audit.of('compliance.document.add').length, 1);
+});
+
+test('R26 the evidence bundle leaves an entry and holds no entry', async () => {
+  const { app, auditor, audit } = await setUp();
+  const response = await app.request(`${testSite}/v1/compliance/evidence`, {
+    method: 'POST',
+    headers: { ...auditor, 'content-type': 'application/json' },
+    body: '{}',
+  });
+  assert.equal(response.status, 200);
+  const evidence = (await response.json()) as object;
+  assert.deepEqual(Object.keys(evidence).sort(), ['checkpoint', 'documents', 'fleet', 'generated', 'posture']);
+  assert.equal(audit.of('compliance.evidence').length, 1);
+  for (const { actor, object } of audit.events.filter(({ type }) => type === 'node.enroll'))
+    assert.equal(JSON.stringify(evidence).includes(actor.id) || JSON.stringify(evidence).includes(object.id), false);
+});
