@@ -5,7 +5,18 @@
  */
 import { createHash } from 'node:crypto';
 import { type BigIntStats, constants } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, readdir, readlink, rename, symlink, unlink } from 'node:fs/promises';
+import {
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  rename,
+  rmdir,
+  symlink,
+  unlink,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { change, type FileDeps, hostError, newTemporaryName } from './changes.ts';
 import { inParent, type OpenedDirectory, quote } from './directories.ts';
@@ -105,12 +116,23 @@ export async function writeSymlink(deps: FileDeps, place: Place, target: string)
   });
 }
 
+/** Made under a temporary name too: a kill in between must not leave a directory with another owner or mode. */
 export async function makeDirectory(deps: FileDeps, place: Place, ownership: Ownership): Promise<void> {
   await change(deps, place, 'make', async (directory, name) => {
-    deps.step('make directory', place.path);
-    // Never looser than declared, also for the moment before it has its owner.
-    await mkdir(await directory.entry(name), { mode: ownership.mode & 0o700 });
-    await ownDirectory(deps, directory, name, place, ownership);
+    const temporaryName = newTemporaryName();
+    const temporary = await directory.entry(temporaryName);
+    try {
+      deps.step('make directory', place.path);
+      // Never looser than declared, also for the moment before it has its owner.
+      await mkdir(temporary, { mode: ownership.mode & 0o700 });
+      await ownDirectory(deps, directory, temporaryName, place, ownership);
+      deps.step('rename', place.path);
+      await rename(temporary, await directory.entry(name));
+    } catch (error) {
+      deps.step('remove temporary', place.path);
+      await rmdir(temporary).catch(() => undefined);
+      throw error;
+    }
     deps.step('sync directory', place.path);
     await directory.sync();
   });

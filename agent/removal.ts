@@ -45,9 +45,10 @@ export async function sweep(deps: FileDeps, place: Place): Promise<number> {
         const entry = await directory.entry(name);
         const status = await lstat(entry);
         // A temporary that was given to its declared owner already is ours too: only root could have given it.
-        if (!status.isDirectory() && (deps.self === 0 || status.uid === deps.self)) {
+        if (deps.self === 0 || status.uid === deps.self) {
           deps.step('remove temporary', place.path);
-          await unlink(entry).catch(unlessAbsent);
+          // A directory of ours is still empty; one that isn't was made by somebody else.
+          await (status.isDirectory() ? rmdir(entry).catch(() => undefined) : unlink(entry).catch(unlessAbsent));
           removed += 1;
         }
       }

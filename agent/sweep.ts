@@ -1,6 +1,6 @@
 /** The clean-up at the start of a run: temporaries that a killed run left beside the files it was writing. */
 import { dirname } from 'node:path';
-import type { Executors } from './executor.ts';
+import type { AnyExecutor, Executors } from './executor.ts';
 import type { Host } from './host.ts';
 
 type Swept = { readonly type: string; readonly desired: unknown };
@@ -16,7 +16,7 @@ export async function sweepTemporaries(
     const parsed = executor?.schema.safeParse(desired);
     if (executor !== undefined && parsed?.success === true) {
       const owner = await declaredOwner(parsed.data, deps.host);
-      const paths = await Promise.resolve(executor.paths(parsed.data, deps.host)).catch(() => []);
+      const paths = await pathsOf(executor, parsed.data, deps.host);
       for (const path of [...paths, ...(executor.keeps ?? [])]) {
         directories.set(dirname(path), owner ?? directories.get(dirname(path)));
       }
@@ -27,12 +27,21 @@ export async function sweepTemporaries(
   }
 }
 
-/** Directories may belong to the owner that a resource declares. */
+/** What can't be told now is said by the resource itself. */
+async function pathsOf(executor: AnyExecutor, desired: unknown, host: Host): Promise<readonly string[]> {
+  try {
+    return await executor.paths(desired, host);
+  } catch (_unknown) {
+    return [];
+  }
+}
+
+/** Directories may belong to the owner that a resource declares, or to the user that it is about. */
 async function declaredOwner(desired: unknown, host: Host): Promise<number | undefined> {
-  if (typeof desired !== 'object' || desired === null || !('owner' in desired)) {
+  if (typeof desired !== 'object' || desired === null) {
     return undefined;
   }
-  const { owner } = desired;
+  const owner = 'owner' in desired ? desired.owner : 'user' in desired ? desired.user : undefined;
   if (typeof owner !== 'string' && typeof owner !== 'number') {
     return undefined;
   }

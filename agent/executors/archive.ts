@@ -77,6 +77,10 @@ export const archive: Executor<Archive, ArchiveDifference> = {
   async apply(_found, desired, host, context) {
     const owner = await declaredOwner(desired.owner, host);
     const before = (await readMarker(desired, host, owner))?.members ?? [];
+    // The engine cleans up where the marker is; a run that was killed may have left temporaries further down too.
+    for (const { path } of before.filter(({ sha256 }) => sha256 === undefined)) {
+      await host.sweep(inside(desired, path, owner));
+    }
     if (desired.state === 'absent') {
       await removeMembers(before, desired, host, owner);
       await host.removeFile(inside(desired, markerName, owner));

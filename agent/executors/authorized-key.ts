@@ -39,7 +39,7 @@ export const authorizedKey: Executor<AuthorizedKey, AuthorizedKeyDifference> = {
   id: (desired) => `${desired.user}#${fingerprint(desired.key)}`,
   async paths(desired, host) {
     const account = await findUser(desired, host);
-    return account === undefined ? [] : [fileOf(account)];
+    return account === undefined ? [] : [`${account.home}/.ssh`, fileOf(account)];
   },
 
   async check(desired, host) {

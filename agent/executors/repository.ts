@@ -69,6 +69,7 @@ export const repository: Executor<Repository, RepositoryDifference> = {
   name: 'repository',
   schema,
   id: (desired) => desired.name,
+  keeps: ['/etc/apt/keyrings', '/etc/pki/rpm-gpg', '/etc/apk/repositories.d'],
   paths: async (desired, host) => (await filesOf(desired, host)).map(({ path }) => path),
 
   async check(desired, host) {

@@ -9,6 +9,7 @@ import type { Guard } from '../../agent/guard.ts';
 import type { Step } from '../../agent/host.ts';
 import { createLocalHost } from '../../agent/local-host.ts';
 import { memoryNotifications } from '../../agent/notifications.ts';
+import { machineEnvironment } from '../fakes/machine.ts';
 
 /** A resource without its id, which its executor knows. */
 export type Declared = {
@@ -16,6 +17,8 @@ export type Declared = {
   readonly desired: { readonly [field: string]: unknown };
   readonly requires?: readonly string[];
   readonly notify?: readonly string[];
+  /** A directory that is taken for the machine, made by `makeMachine`. */
+  readonly root?: string;
 };
 
 export type RunSettings = {
@@ -29,7 +32,11 @@ const blobs = new Map<string, Uint8Array>();
 
 /** Puts text where `context.blob` finds it, and returns the reference that a built crate has. */
 export function content(text: string): { readonly sha256: string; readonly bytes: number } {
-  const bytes = Buffer.from(text);
+  return bytesContent(Buffer.from(text));
+}
+
+/** As `content`, for anything. */
+export function bytesContent(bytes: Uint8Array): { readonly sha256: string; readonly bytes: number } {
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   blobs.set(sha256, bytes);
   return { sha256, bytes: bytes.length };
@@ -45,8 +52,21 @@ export function loadBlobs(json: { readonly [sha256: string]: string }): void {
   }
 }
 
-/** One run of the real engine and executors on the real file system. */
-export function run(declared: readonly Declared[], settings: RunSettings = {}): Promise<ResourceOutcome[]> {
+/** Runs of the real engine and executors on the real file system, one for each machine that is named. */
+export async function run(declared: readonly Declared[], settings: RunSettings = {}): Promise<ResourceOutcome[]> {
+  const outcomes: ResourceOutcome[] = [];
+  for (const root of new Set(declared.map((one) => one.root))) {
+    const there = declared.filter((one) => one.root === root);
+    outcomes.push(...(await runOn(root, there, settings)));
+  }
+  return outcomes;
+}
+
+function runOn(
+  root: string | undefined,
+  declared: readonly Declared[],
+  settings: RunSettings,
+): Promise<ResourceOutcome[]> {
   const resources = declared.map((one) => {
     const executor = executors.get(one.type);
     if (executor === undefined) {
@@ -56,7 +76,10 @@ export function run(declared: readonly Declared[], settings: RunSettings = {}): 
   });
   const deps = {
     executors,
-    host: createLocalHost(settings.step === undefined ? {} : { step: settings.step }),
+    host: createLocalHost({
+      ...(settings.step === undefined ? {} : { step: settings.step }),
+      ...(root === undefined ? {} : { root, environment: machineEnvironment(root), platform: 'linux' }),
+    }),
     guard: settings.guard ?? (async () => undefined),
     notifications: memoryNotifications(settings.notified),
     async blob(sha256: string) {
