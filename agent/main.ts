@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
 import { z } from 'zod';
+import { keepMemoryOutOfCores } from '../lib/secrets/core-dumps.ts';
 import { runAgent } from './program.ts';
 import { createRedaction } from './redaction.ts';
-import { keepMemoryOutOfCores } from './undumpable.ts';
 
 const manifest = z.object({ version: z.string() });
 const { version } = manifest.parse(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')));

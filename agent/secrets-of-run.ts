@@ -43,7 +43,9 @@ export function openResourceSecrets(
   resources: readonly Resource[],
 ): ResourceSecrets {
   const needs = new Map(resources.map((resource) => [resource, needsOf(resource)]));
-  const paths = [...new Set([...needs.values()].flatMap((need) => [...need.paths]))];
+  // What is not meant for this machine is not asked for.
+  const meant = resources.filter(({ decided }) => decided === undefined);
+  const paths = [...new Set(meant.flatMap((resource) => [...(needs.get(resource)?.paths ?? [])]))];
   const { secrets } = deps;
   const run = secrets && openRunSecrets(secrets, { releaseDigest, paths });
 

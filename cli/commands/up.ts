@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { StandaloneError } from '../../functions/standalone/errors.ts';
 import { createServerLog } from '../../functions/standalone/log.ts';
 import { toBase64url } from '../../lib/crypto/encoding.ts';
+import { keepMemoryOutOfCores } from '../../lib/secrets/core-dumps.ts';
 import { collect, globalsOf, parseCount } from '../command.ts';
 import { CliError } from '../errors.ts';
 import type { Terminal } from '../terminal.ts';
@@ -33,6 +34,7 @@ export function upCommand(terminal: Terminal): Command {
     )
     .action(async (options: UpOptions, command: Command) => {
       const { state, json } = globalsOf(command);
+      keepMemoryOutOfCores();
       const stopped = terminal.stopped();
       const server = await open(state, options, terminal);
       const { url, gateway, fleet } = server;

@@ -16,6 +16,9 @@ export type Pushes = {
   close(): void;
 };
 
+/** Between two nodes that are asked to come back: 200 a second. */
+const msPerCheckIn = 5;
+
 export function createPushes(deps: {
   readonly connections: Connections;
   readonly directory: Pick<NodeDirectory, 'release' | 'get'>;
@@ -28,8 +31,12 @@ export function createPushes(deps: {
   const runMessage = encodeWake(true);
 
   return {
-    release: () => tellAll(due, tellRelease),
-    checkIn: () => tellAll(dueCheckIns, (stream) => stream.push(wakeMessage)),
+    release: () => tellAll(due, deps.pushSpreadMs, tellRelease),
+    // Each of them then asks for its secrets, which are read, recorded and sealed one by one.
+    checkIn: () =>
+      tellAll(dueCheckIns, Math.max(deps.pushSpreadMs, deps.connections.size * msPerCheckIn), (stream) =>
+        stream.push(wakeMessage),
+      ),
     wake(uuid, run = false) {
       const message = run ? runMessage : wakeMessage;
       for (const { streams } of deps.connections.ofNode(uuid)) {
@@ -49,7 +56,11 @@ export function createPushes(deps: {
   };
 
   /** One telling a stream waits at a time; what is told is what holds then. */
-  function tellAll(waiting: Map<OpenStream, NodeJS.Timeout>, tell: (stream: OpenStream, uuid: string) => void): void {
+  function tellAll(
+    waiting: Map<OpenStream, NodeJS.Timeout>,
+    spreadMs: number,
+    tell: (stream: OpenStream, uuid: string) => void,
+  ): void {
     for (const { streams, uuid } of deps.connections.all()) {
       for (const stream of streams) {
         if (stream.method !== 'session' || waiting.has(stream)) continue;
@@ -57,7 +68,7 @@ export function createPushes(deps: {
           waiting.delete(stream);
           if (streams.has(stream)) tell(stream, uuid);
         };
-        waiting.set(stream, setTimeout(now, deps.random() * deps.pushSpreadMs).unref());
+        waiting.set(stream, setTimeout(now, deps.random() * spreadMs).unref());
       }
     }
   }

@@ -7,6 +7,7 @@ import { relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { toBase64url } from '../../lib/crypto/encoding.ts';
+import { keepMemoryOutOfCores } from '../../lib/secrets/core-dumps.ts';
 import { startStandalone } from './compose.ts';
 import { demoOperator, runDemo } from './demo.ts';
 import { createCommands, stop } from './demo-commands.ts';
@@ -17,6 +18,8 @@ import { openStateRoot } from './paths.ts';
 
 const usage = 'usage: npm start [-- [--no-demo] [--state DIR]]\n';
 const manifest = z.object({ version: z.string() });
+
+keepMemoryOutOfCores();
 
 // A terminal sends its signal to the whole group, and npm sends it again: only the first one counts.
 const stopped = new Promise<void>((resolve) => {
