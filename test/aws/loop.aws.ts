@@ -2,158 +2,75 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ScanCommand, UpdateTableCommand } from '@aws-sdk/client-dynamodb';
-import { openSession, type Session } from '../../agent/session.ts';
-import { functionRights, type RightsScope } from '../../cdk/constructs/function-rights.ts';
+import { UpdateTableCommand } from '@aws-sdk/client-dynamodb';
+import { functionRights } from '../../cdk/constructs/function-rights.ts';
 import { openS3Anchor } from '../../lib/audit/anchor-s3.ts';
 import { openS3Publication } from '../../lib/audit/publication-s3.ts';
 import { verifyLog } from '../../lib/audit/verify.ts';
 import { sha256Hex } from '../../lib/crypto/digest.ts';
-import { generateEd25519, privateKeyToPem } from '../../lib/crypto/ed25519.ts';
-import { fromBase64url, toBase64url } from '../../lib/crypto/encoding.ts';
+import { generateEd25519 } from '../../lib/crypto/ed25519.ts';
+import { toBase64url } from '../../lib/crypto/encoding.ts';
 import { parseVerifierKey } from '../../lib/crypto/note.ts';
 import { formatSshPublicKey, sshPublicKeyOf } from '../../lib/crypto/ssh-key.ts';
-import { parseEnrollAnswer } from '../../lib/identity/answer.ts';
-import { parseDescriptor } from '../../lib/identity/descriptor.ts';
 import { formatCrate } from '../../lib/policy/model.ts';
-import { type AttributeMap, decodeItem } from '../../lib/store/dynamodb-encoding.ts';
 import type { Item } from '../../lib/store/port.ts';
-import { createMachine, enrollBytes, type Machine, renewBytes } from '../fakes/fleet.ts';
-import { createOperator, manifestBytes } from '../fakes/policy.ts';
-import { deploy, type GatewayProcess, type HttpAnswer, httpEvent, type Lambda } from './deployment.ts';
-import { recorded } from './entries.ts';
+import { createMachine, enrollBytes, renewBytes } from '../fakes/fleet.ts';
+import { manifestBytes } from '../fakes/policy.ts';
+import { type HttpAnswer, httpEvent } from './deployment.ts';
+import { deployFleet } from './fleet.ts';
 import { refusedCalls } from './rights.ts';
 
-let deployment: Awaited<ReturnType<typeof deploy>>;
-let admin: Lambda;
-let sealer: Lambda;
-let fleet: ReturnType<typeof parseDescriptor>;
-const operator = createOperator();
-const founding = { holdfast: 'found-fleet', name: 'prod', operatorKeys: [operator.line], threshold: 1 };
+let aws: Awaited<ReturnType<typeof deployFleet>>;
 
 before(async () => {
-  deployment = await deploy();
-  [admin, sealer] = await Promise.all([deployment.startLambda('admin'), deployment.startLambda('sealer')]);
-  // Of many at once, one founding counts; and before it there is nothing to seal.
-  assert.deepEqual(await sealer.invoke({ Records: [] }), {});
-  const founded = await Promise.all(
-    Array.from({ length: 5 }, () => deployment.identity.invoke<{ descriptor: string; pin: string }>(founding)),
-  );
-  assert.equal(new Set(founded.map(({ pin }) => pin)).size, 1);
-  fleet = parseDescriptor(fromBase64url(founded[0]!.descriptor));
+  aws = await deployFleet();
 });
-after(() => deployment.remove());
-
-async function direct<T>(method: string, path: string, body?: object): Promise<T> {
-  const answer = await admin.invoke<{ status: number; body: string }>({
-    holdfast: 'admin',
-    method,
-    path,
-    ...(body === undefined ? {} : { body }),
-  });
-  assert.equal(answer.status, 200, answer.body);
-  return JSON.parse(answer.body) as T;
-}
-
-const mint = async () => (await direct<{ token: string }>('POST', '/v1/tokens', { labels: { role: 'web' } })).token;
-
-function post(path: string, body: Uint8Array): Promise<HttpAnswer> {
-  return deployment.identity.invoke<HttpAnswer>(httpEvent('POST', path, body));
-}
-
-type Enrolled = { readonly machine: Machine; readonly certDer: Uint8Array };
-
-async function enroll(): Promise<Enrolled> {
-  const machine = await createMachine();
-  const answer = await post('/v1/enroll', enrollBytes(machine, await mint()));
-  assert.equal(answer.statusCode, 200, answer.body);
-  return { machine, certDer: parseEnrollAnswer(Buffer.from(answer.body)).certificate };
-}
-
-function connect({ machine, certDer }: Enrolled, gateway: GatewayProcess): Promise<Session> {
-  return openSession({
-    gateway: `127.0.0.1:${gateway.port}`,
-    fleet: 'prod',
-    identity: { uuid: machine.uuid, privateKey: machine.identity.privateKey },
-    tls: { keyPem: privateKeyToPem(machine.tls.privateKey), certDer, authorityDer: fromBase64url(fleet.ca) },
-  });
-}
-
-/** A gateway hears of a new node within a second; until then it refuses it. */
-async function connectOnceKnown(node: Enrolled, gateway: GatewayProcess): Promise<Session> {
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      const session = await connect(node, gateway);
-      await session.checkIn({ agentVersion: '0.1.0' });
-      return session;
-    } catch (error) {
-      if (attempt >= 30) throw error;
-      await sleep(200);
-    }
-  }
-}
-
-/** Every item of the table. */
-async function scan(): Promise<Item[]> {
-  const { client } = deployment.clients;
-  const items: Item[] = [];
-  let from: AttributeMap | undefined;
-  do {
-    const page = await client.send(
-      new ScanCommand({ TableName: deployment.table, ...(from === undefined ? {} : { ExclusiveStartKey: from }) }),
-    );
-    items.push(...(page.Items ?? []).map(decodeItem));
-    from = page.LastEvaluatedKey;
-  } while (from !== undefined);
-  return items;
-}
-
-const entriesOf = async (type: string, outcome: string) => recorded(await scan(), type, outcome);
+after(() => aws.remove());
 
 test('a fleet that stands is not founded anew on something else', async () => {
   const other = formatSshPublicKey(sshPublicKeyOf(generateEd25519().publicKey));
-  await assert.rejects(deployment.identity.invoke({ ...founding, operatorKeys: [other] }), /founded already/);
-  await assert.rejects(deployment.identity.invoke({ ...founding, name: 'other' }), /founded already/);
-  assert.equal((await entriesOf('fleet.create', 'success')).length, 1);
+  await assert.rejects(aws.identity.invoke({ ...aws.founding, operatorKeys: [other] }), /founded already/);
+  await assert.rejects(aws.identity.invoke({ ...aws.founding, name: 'other' }), /founded already/);
+  assert.equal((await aws.entriesOf('fleet.create', 'success')).length, 1);
 });
 
 test('R19 through the HTTPS API nothing is answered without a credential; a direct invocation is local-admin', async () => {
   for (const path of ['/v1/whoami', '/v1/nodes', '/v1/tokens', '/v1/audit/entries', '/no-such-route']) {
     for (const headers of [{}, { authorization: 'Bearer hfla_AAAA' }, { 'x-forwarded-for': '127.0.0.1' }]) {
-      const answer = await admin.invoke<HttpAnswer>(httpEvent('GET', path, undefined, headers));
+      const answer = await aws.admin.invoke<HttpAnswer>(httpEvent('GET', path, undefined, headers));
       assert.equal(answer.statusCode, 401, `${path} ${JSON.stringify(headers)}`);
     }
   }
-  assert.equal((await direct<{ kind: string }>('GET', '/v1/whoami')).kind, 'local-admin');
+  assert.equal((await aws.direct<{ kind: string }>('GET', '/v1/whoami')).kind, 'local-admin');
   // What a client writes into a body or a header does not make a request a direct invocation.
   const forged = Buffer.from(JSON.stringify({ holdfast: 'admin', method: 'GET', path: '/v1/whoami' }));
-  const answer = await admin.invoke<HttpAnswer>(httpEvent('POST', '/v1/tokens', forged));
+  const answer = await aws.admin.invoke<HttpAnswer>(httpEvent('POST', '/v1/tokens', forged));
   assert.equal(answer.statusCode, 401);
   const mixed = { ...httpEvent('GET', '/v1/whoami'), holdfast: 'admin', method: 'GET', path: '/v1/whoami' };
-  assert.equal((await admin.invoke<HttpAnswer>(mixed)).statusCode, 401);
+  assert.equal((await aws.admin.invoke<HttpAnswer>(mixed)).statusCode, 401);
   for (const odd of [{}, { Records: [], holdfast: 'admin' }, { requestContext: {}, holdfast: 'admin' }]) {
-    await assert.rejects(admin.invoke(odd), /unknown kind/);
-    await assert.rejects(deployment.identity.invoke(odd), /unknown kind/);
+    await assert.rejects(aws.admin.invoke(odd), /unknown kind/);
+    await assert.rejects(aws.identity.invoke(odd), /unknown kind/);
   }
 });
 
 test('R06 of 200 enrollments with one token at once, exactly one succeeds, on DynamoDB too', async () => {
-  const token = await mint();
+  const token = await aws.mint();
   const nodes = (items: readonly Item[]) => items.filter(({ pk }) => pk.startsWith('node#')).length;
-  const before = nodes(await scan());
-  const successes = (await entriesOf('node.enroll', 'success')).length;
+  const before = nodes(await aws.scan());
+  const successes = (await aws.entriesOf('node.enroll', 'success')).length;
   const machines = await Promise.all(Array.from({ length: 200 }, () => createMachine()));
-  const answers = await Promise.all(machines.map((machine) => post('/v1/enroll', enrollBytes(machine, token))));
+  const answers = await Promise.all(machines.map((machine) => aws.post('/v1/enroll', enrollBytes(machine, token))));
   const winners = answers.flatMap(({ statusCode }, index) => (statusCode === 200 ? [index] : []));
   assert.equal(winners.length, 1, JSON.stringify(answers.map(({ statusCode }) => statusCode)));
-  assert.equal(nodes(await scan()), before + 1);
-  assert.equal((await entriesOf('node.enroll', 'success')).length, successes + 1);
+  assert.equal(nodes(await aws.scan()), before + 1);
+  assert.equal((await aws.entriesOf('node.enroll', 'success')).length, successes + 1);
   // A lost answer strands nobody: the same key and token get the same node again.
-  const again = await post('/v1/enroll', enrollBytes(machines[winners[0]!]!, token));
+  const again = await aws.post('/v1/enroll', enrollBytes(machines[winners[0]!]!, token));
   assert.equal(again.statusCode, 200);
-  assert.equal(nodes(await scan()), before + 1);
+  assert.equal(nodes(await aws.scan()), before + 1);
   // R07: neither token nor secret is anywhere in the table.
-  const stored = JSON.stringify(await scan(), (_, value) =>
+  const stored = JSON.stringify(await aws.scan(), (_, value) =>
     value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : value,
   );
   assert(stored.includes(machines[winners[0]!]!.uuid), 'the search sees what is stored');
@@ -162,40 +79,40 @@ test('R06 of 200 enrollments with one token at once, exactly one succeeds, on Dy
 
 test('R09 enrollment and revocation of one UUID at once: whatever the order, it never comes back', async () => {
   for (let round = 0; round < 5; round += 1) {
-    const { machine } = await enroll();
-    const token = await mint();
+    const { machine } = await aws.enroll();
+    const token = await aws.mint();
     await Promise.all([
-      post('/v1/enroll', enrollBytes({ ...machine, ...(await createMachine({ uuid: machine.uuid })) }, token)),
-      direct('POST', `/v1/nodes/${machine.uuid}/revoke`, { reason: 'lost' }).catch(() => undefined),
-      post('/v1/renew', renewBytes(machine, Date.now())),
+      aws.post('/v1/enroll', enrollBytes({ ...machine, ...(await createMachine({ uuid: machine.uuid })) }, token)),
+      aws.direct('POST', `/v1/nodes/${machine.uuid}/revoke`, { reason: 'lost' }).catch(() => undefined),
+      aws.post('/v1/renew', renewBytes(machine, Date.now())),
     ]);
-    const late = await post('/v1/enroll', enrollBytes(machine, await mint()));
+    const late = await aws.post('/v1/enroll', enrollBytes(machine, await aws.mint()));
     assert.notEqual(late.statusCode, 200, late.body);
-    assert.notEqual((await post('/v1/renew', renewBytes(machine, Date.now() + 1))).statusCode, 200);
+    assert.notEqual((await aws.post('/v1/renew', renewBytes(machine, Date.now() + 1))).statusCode, 200);
   }
 });
 
 test('R08 two gateways on one table: a revocation reaches both within 2 s, and one that is killed takes nobody along', async (t) => {
-  const gateways = await Promise.all([deployment.startGateway(), deployment.startGateway()]);
-  assert(deployment.invocations.every((each) => each.endsWith(' AWS4-HMAC-SHA256')));
-  const [node, other] = [await enroll(), await enroll()];
-  const sessions = await Promise.all(gateways.map((gateway) => connectOnceKnown(node, gateway)));
+  const gateways = await Promise.all([aws.startGateway(), aws.startGateway()]);
+  assert(aws.invocations.every((each) => each.endsWith(' AWS4-HMAC-SHA256')));
+  const [node, other] = [await aws.enroll(), await aws.enroll()];
+  const sessions = await Promise.all(gateways.map((gateway) => aws.connectOnceKnown(node, gateway)));
   const started = performance.now();
   const ended = sessions.map(async (session) => {
     await session.ended;
     return performance.now() - started;
   });
-  await direct('POST', `/v1/nodes/${node.machine.uuid}/revoke`, { reason: 'stolen' });
+  await aws.direct('POST', `/v1/nodes/${node.machine.uuid}/revoke`, { reason: 'stolen' });
   const returned = performance.now() - started;
   const times = await Promise.all(ended);
   for (const gateway of gateways)
-    await assert.rejects(connect(node, gateway).then((s) => s.checkIn({ agentVersion: '1' })));
+    await assert.rejects(aws.connect(node, gateway).then((s) => s.checkIn({ agentVersion: '1' })));
   t.diagnostic(
     `revoke returned after ${Math.round(returned)} ms; streams cut after ${times.map(Math.round).join(', ')} ms`,
   );
   assert(times.every((ms) => ms - returned <= 2_000));
 
-  const held = await connectOnceKnown(other, gateways[1]!);
+  const held = await aws.connectOnceKnown(other, gateways[1]!);
   gateways[0]!.child.kill('SIGKILL');
   await gateways[0]!.ended;
   assert.equal((await held.checkIn({ agentVersion: '0.1.0' })).quarantined, false);
@@ -215,9 +132,9 @@ test('R08 two gateways on one table: a revocation reaches both within 2 s, and o
 });
 
 test('the first admin comes about by a direct invocation, logs in, and publishes; a node gets release and blob', async () => {
-  await direct('POST', '/v1/users', { name: 'ada', role: 'admin' });
+  await aws.direct('POST', '/v1/users', { name: 'ada', role: 'admin' });
   const password = 'correct horse battery staple';
-  await direct('POST', '/v1/users/ada/password', { password });
+  await aws.direct('POST', '/v1/users/ada/password', { password });
   const ask = async <T>(
     method: string,
     path: string,
@@ -225,13 +142,13 @@ test('the first admin comes about by a direct invocation, logs in, and publishes
     headers: Record<string, string> = {},
   ) => {
     const bytes = body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body));
-    const answer = await admin.invoke<HttpAnswer>(httpEvent(method, path, bytes, headers));
+    const answer = await aws.admin.invoke<HttpAnswer>(httpEvent(method, path, bytes, headers));
     const text = answer.isBase64Encoded ? Buffer.from(answer.body, 'base64').toString() : answer.body;
     assert.equal(answer.statusCode, 200, text);
     return JSON.parse(text) as T;
   };
   const wrong = { transport: 'bearer', input: { name: 'ada', password: `${password}!` } };
-  const refused = await admin.invoke<HttpAnswer>(
+  const refused = await aws.admin.invoke<HttpAnswer>(
     httpEvent('POST', '/v1/login/finish', Buffer.from(JSON.stringify(wrong))),
   );
   assert.equal(refused.statusCode, 401);
@@ -252,7 +169,7 @@ test('the first admin comes about by a direct invocation, logs in, and publishes
     const headers = { ...authorization, 'content-type': 'application/octet-stream' };
     await ask('PUT', `/v1/blobs/${sha256Hex(blob)}`, blob, headers);
   }
-  const absent = await admin.invoke<HttpAnswer>(
+  const absent = await aws.admin.invoke<HttpAnswer>(
     httpEvent('GET', `/v1/blobs/${'0'.repeat(64)}`, undefined, authorization),
   );
   assert.equal(absent.statusCode, 404);
@@ -263,13 +180,13 @@ test('the first admin comes about by a direct invocation, logs in, and publishes
     bindings: [{ match: { name: '*' }, crates: ['motd'] }],
     crates: [{ name: 'motd', sha256: sha256Hex(crate), blobs: [sha256Hex(content)] }],
   });
-  const release = { manifest: toBase64url(manifest), signatures: [operator.sign(manifest)] };
+  const release = { manifest: toBase64url(manifest), signatures: [aws.operator.sign(manifest)] };
   const published = await ask<{ number: number; digest: string }>('POST', '/v1/releases', release, authorization);
   assert.equal(published.digest, sha256Hex(manifest));
-  assert.equal((await direct<{ release: { number: number } }>('GET', '/v1/status')).release.number, 1);
+  assert.equal((await aws.direct<{ release: { number: number } }>('GET', '/v1/status')).release.number, 1);
 
-  const gateway = await deployment.startGateway();
-  const node = await connectOnceKnown(await enroll(), gateway);
+  const gateway = await aws.startGateway();
+  const node = await aws.connectOnceKnown(await aws.enroll(), gateway);
   assert.equal((await node.checkIn({ agentVersion: '0.1.0' })).release?.digest, published.digest);
   assert.deepEqual(Buffer.from((await node.fetchRelease())!.manifest), Buffer.from(manifest));
   assert.equal(Buffer.from(await node.download(sha256Hex(content))).toString(), 'hello from S3');
@@ -278,22 +195,22 @@ test('the first admin comes about by a direct invocation, logs in, and publishes
 });
 
 test('stream to sealer to S3: what stands under the checkpoint that KMS signed is whole', async () => {
-  await enroll();
-  const publication = openS3Publication(deployment.s3, deployment.buckets.log);
+  await aws.enroll();
+  const publication = openS3Publication(aws.s3, aws.buckets.log);
   // Events come twice and at once; both say only that it is time.
   const event = { Records: [{ eventSource: 'aws:dynamodb', eventName: 'INSERT' }] };
-  const sizes = await Promise.all([1, 2, 3].map(() => sealer.invoke<{ size?: number }>(event)));
+  const sizes = await Promise.all([1, 2, 3].map(() => aws.sealer.invoke<{ size?: number }>(event)));
   assert(sizes.some(({ size }) => (size ?? 0) > 0));
-  const second = await deployment.startLambda('sealer');
-  await enroll();
-  await Promise.all([sealer, second].map((each) => each.invoke(event).catch(() => undefined)));
-  await sealer.invoke({ source: 'aws.events' });
-  const anchors = await Array.fromAsync(openS3Anchor(deployment.s3, deployment.buckets.anchors).list());
+  const second = await aws.startLambda('sealer');
+  await aws.enroll();
+  await Promise.all([aws.sealer, second].map((each) => each.invoke(event).catch(() => undefined)));
+  await aws.sealer.invoke({ source: 'aws.events' });
+  const anchors = await Array.fromAsync(openS3Anchor(aws.s3, aws.buckets.anchors).list());
   assert(anchors.length > 0);
   const verdicts = await verifyLog({
     source: publication,
     anchors,
-    verifiers: [parseVerifierKey(fleet.log.key)],
+    verifiers: [parseVerifierKey(aws.fleet.log.key)],
     now: Date.now,
   });
   for (const name of ['integrity', 'completeness', 'freshness', 'anchoring'] as const) {
@@ -303,12 +220,10 @@ test('stream to sealer to S3: what stands under the checkpoint that KMS signed i
 });
 
 test('R08 a stream that stops makes the gateway refuse within 10 s, rather than serve from memory', async (t) => {
-  const gateway = await deployment.startGateway();
-  const session = await connectOnceKnown(await enroll(), gateway);
-  const { client } = deployment.clients;
-  await client.send(
-    new UpdateTableCommand({ TableName: deployment.table, StreamSpecification: { StreamEnabled: false } }),
-  );
+  const gateway = await aws.startGateway();
+  const session = await aws.connectOnceKnown(await aws.enroll(), gateway);
+  const { client } = aws.clients;
+  await client.send(new UpdateTableCommand({ TableName: aws.table, StreamSpecification: { StreamEnabled: false } }));
   const stoppedAt = performance.now();
   const isReady = async () => (await fetch(`http://127.0.0.1:${gateway.healthPort}/readyz`)).status === 200;
   assert(await isReady());
@@ -322,7 +237,7 @@ test('R08 a stream that stops makes the gateway refuse within 10 s, rather than 
 
 test('R10 the environment of every function holds names alone, and no value that a key or token could be', () => {
   for (const name of ['gateway', 'identity', 'admin', 'sealer'] as const) {
-    for (const [key, value] of Object.entries(deployment.environmentOf(name))) {
+    for (const [key, value] of Object.entries(aws.environmentOf(name))) {
       assert(!/PRIVATE KEY|hfe_|hfla_|vgot_/.test(value), key);
       assert(/_(TABLE|ARN|BUCKET|REGION|GATEWAY|URL)$/.test(key), `${name} has ${key}`);
     }
@@ -330,29 +245,14 @@ test('R10 the environment of every function holds names alone, and no value that
 });
 
 test('every call that the functions made above is one that their roles allow', () => {
-  const { table, streamArn, keys, buckets } = deployment;
-  const bucket = (bucketName: string) => ({
-    bucketArn: bucketName,
-    arnForObjects: (pattern: string) => `${bucketName}/${pattern}`,
-  });
-  const scope = {
-    table: { tableArn: table },
-    streamArn,
-    blobs: bucket(buckets.blobs),
-    tiles: bucket(buckets.log),
-    artifacts: bucket('artifacts'),
-    anchors: bucket(buckets.anchors),
-    authorityKey: { keyArn: keys['fleet-ca'] },
-    logKey: { keyArn: keys['audit-log'] },
-    dataKey: { keyArn: keys.data },
-  } as unknown as RightsScope;
+  const scope = aws.rightsScope();
   const missing = (['identity', 'admin', 'sealer'] as const).flatMap((name) => {
-    const calls = deployment.callsOf(name);
+    const calls = aws.callsOf(name);
     assert(calls.length > 10, name);
     return refusedCalls(calls, functionRights[name](scope)).map((call) => `${name}: ${call}`);
   });
   assert.deepEqual(missing, []);
   // The gateway signs nothing, lists nothing, and writes nodes only as last seen.
-  const actions = new Set(deployment.callsOf('gateway').map(({ action }) => action));
+  const actions = new Set(aws.callsOf('gateway').map(({ action }) => action));
   for (const action of actions) assert(!/^kms:|Scan|BatchWrite|^s3:(Put|Delete|List)/.test(action), action);
 });
