@@ -117,7 +117,7 @@ test('R08 two gateways on one table: a revocation reaches both within 2 s, and o
   await gateways[0]!.ended;
   assert.equal((await held.checkIn({ agentVersion: '0.1.0' })).quarantined, false);
 
-  // Trap 8: not ready, then its nodes are asked to move, then it ends by itself.
+  // Not ready, then its nodes are asked to move, then it ends by itself.
   const asked = new Promise<number>((resolve) => {
     held.onPush(async (push) => {
       if (push.kind !== 'drain') return;
