@@ -22,7 +22,10 @@ export type IntentDeps = {
 export type Intents = {
   /** See `AuditLog.intend`. */
   intend(event: IntentEvent, writes: readonly Write[]): Promise<IntentOutcome>;
-  /** States the outcome of what was left open, whichever process left it, as unknown. Looks once in ten minutes. */
+  /**
+   * States the outcome of what was left open, whichever process left it, as unknown. Looks once in ten minutes. Never
+   * throws: what can't be stated now is stated later, and holds up nothing.
+   */
   settleAbandoned(): Promise<void>;
 };
 
@@ -67,6 +70,12 @@ export function createIntents({ store, now, newOperationId, enqueue }: IntentDep
   async function settleAbandoned(): Promise<void> {
     if (now() - sweptAt < abandonedAfterMs) return;
     sweptAt = now();
+    await sweep().catch(() => {
+      sweptAt = Number.NEGATIVE_INFINITY;
+    });
+  }
+
+  async function sweep(): Promise<void> {
     let after: string | undefined;
     do {
       const page = await store.query({ pk: intentsPartition, ...(after !== undefined && { after }) });
