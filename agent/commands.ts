@@ -50,13 +50,13 @@ export function runCommand(command: Command & { readonly redaction?: Redaction }
     child.stdin.end(command.input);
     const output = boundedTail(command.maxOutputBytes ?? maxOutputBytes);
     const stdout = boundedTail(command.maxOutputBytes ?? maxOutputBytes);
-    // Before the output is cut to its end, which may begin in the midst of a secret.
+    // Before the output is cut to its end, which may begin in the midst of a secret. `stdout` is for programs to read:
+    // a secret that happens to be a word of it must not change what they understand.
     const [clearOut, clearErr] = [command.redaction?.stream(), command.redaction?.stream()];
-    const addOut = (chunk: Buffer) => {
+    child.stdout.on('data', (chunk: Buffer) => {
       stdout.add(chunk);
-      output.add(chunk);
-    };
-    child.stdout.on('data', (chunk: Buffer) => addOut(clearOut?.push(chunk) ?? chunk));
+      output.add(clearOut?.push(chunk) ?? chunk);
+    });
     child.stderr.on('data', (chunk: Buffer) => output.add(clearErr?.push(chunk) ?? chunk));
 
     const onAbort = () => {
@@ -79,7 +79,7 @@ export function runCommand(command: Command & { readonly redaction?: Redaction }
         clearTimeout(timer);
         child.stdout.destroy();
         child.stderr.destroy();
-        addOut(clearOut?.end() ?? Buffer.alloc(0));
+        output.add(clearOut?.end() ?? Buffer.alloc(0));
         output.add(clearErr?.end() ?? Buffer.alloc(0));
         resolve({ exitCode: code ?? undefined, output: output.text(), stdout: stdout.text() });
       };

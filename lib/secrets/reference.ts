@@ -47,16 +47,17 @@ export function formatReference(path: string): string {
 
 /** What authored text stands for. Throws `SecretsError` `bad_reference` rather than taking a slip for literal text. */
 export function parseSecretText(text: string): SecretText {
-  if (/^\\+secret:/.test(text)) return { kind: 'text', text: text.slice(1) };
+  if (/^\\+secret:/.test(text)) return parseComposition(text.slice(1));
   if (text.startsWith(prefix)) {
     const path = text.slice(prefix.length);
     if (isSecretPath(path)) return { kind: 'reference', path };
     throw new SecretsError('bad_reference', `${quote(text)} is not a secret reference`, { hint: escapeHint });
   }
-  return text.includes('${secret:') ? parseComposition(text) : { kind: 'text', text };
+  return parseComposition(text);
 }
 
 function parseComposition(text: string): SecretText {
+  if (!text.includes('${secret:')) return { kind: 'text', text };
   const parts: Part[] = [];
   let literal = '';
   let at = 0;
