@@ -161,8 +161,6 @@ function fromSecrets(error: SecretsError): Problem {
     case 'bad_value':
     case 'misplaced':
       return new Problem('invalid-request', text, options);
-    case 'conflict':
-      return new Problem('conflict', text, options);
     case 'unavailable':
     case 'loose_permissions':
     case 'not_authentic':

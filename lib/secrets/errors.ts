@@ -14,9 +14,7 @@ export type SecretsErrorCode =
   /** What is stored is not what was written: other bytes, or under another key, path or version. */
   | 'not_authentic'
   /** Others could read or change what the provider keeps. */
-  | 'loose_permissions'
-  /** Somebody else changed the same secret at the same time. */
-  | 'conflict';
+  | 'loose_permissions';
 
 export class SecretsError extends Error {
   override readonly name = 'SecretsError';
