@@ -1,6 +1,6 @@
 /** What all changes of files have in common: their steps, names of temporaries, and errors said in the resource's terms. */
 import { randomBytes } from 'node:crypto';
-import { inParent, type OpenedDirectory, quote } from './directories.ts';
+import { inParent, type OpenedDirectory, quote, type WalkedDirectories } from './directories.ts';
 import { systemCode } from './errors.ts';
 import { HostError, type Place, type Step } from './host.ts';
 
@@ -9,6 +9,8 @@ export type FileDeps = {
   readonly self: number;
   /** Called before each step; what it throws cuts the change short there. */
   readonly step: (step: Step, path: string) => void;
+  /** Directories that were judged before in this run: for reading alone. */
+  readonly walked?: WalkedDirectories;
 };
 
 /** A name that is recognisably ours, and new. */

@@ -5,9 +5,22 @@
  *
  * Node has no `openat`. On Linux `/proc/self/fd/N/name` is the same thing: the kernel resolves it from the opened
  * directory (proc(5)). Elsewhere the path is used, and the directory's identity is compared right before each use.
+ *
+ * The walk is synchronous: a run looks at thousands of components, each a matter of microseconds, and a round trip
+ * through a thread would cost ten times as much. A network file system that hangs would hang either way, as soon as
+ * it held all threads.
  */
-import { constants, existsSync, type Stats } from 'node:fs';
-import { type FileHandle, lstat, open, readlink } from 'node:fs/promises';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  type Stats,
+} from 'node:fs';
 import { posix } from 'node:path';
 import { systemCode } from './errors.ts';
 import { HostError, type Place } from './host.ts';
@@ -30,22 +43,22 @@ export type OpenedDirectory = {
   readonly path: string;
   readonly status: Stats;
   /** A path for the entry `name` that is good right now, and can't lead anywhere else. */
-  entry(name: string): Promise<string>;
+  entry(name: string): string;
   /** Makes what happened to the entries durable. */
-  sync(): Promise<void>;
-  close(): Promise<void>;
+  sync(): void;
+  close(): void;
 };
 
 /** Opens a directory, or throws `not_found`, `wrong_kind` or `untrusted_directory`. The caller closes it. */
-export async function openDirectory(place: Place, self: number): Promise<OpenedDirectory> {
+export function openDirectory(place: Place, self: number): OpenedDirectory {
   const trusted = new Set([0, self, ...(place.owner === undefined ? [] : [place.owner])]);
   let pending = components(place.path);
   let links = 0;
-  let current = await openRoot();
+  let current = openRoot();
   try {
     judge(current.status, current.path, place, trusted);
     for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
-      const next = await openEntry(current, name, place);
+      const next = openEntry(current, name, place);
       if (next.kind === 'symlink') {
         links += 1;
         if (links > maxSymlinks) {
@@ -54,61 +67,96 @@ export async function openDirectory(place: Place, self: number): Promise<OpenedD
         judgeSymlink(next.status, current, name, self);
         pending = [...components(next.target), ...pending];
         if (next.target.startsWith('/')) {
-          const root = await openRoot();
-          await current.close();
+          const root = openRoot();
+          current.close();
           current = root;
         }
         continue;
       }
-      await current.close();
+      current.close();
       current = next.directory;
       judge(current.status, current.path, place, trusted);
     }
     return current;
   } catch (error) {
-    await current.close();
+    current.close();
     throw error;
   }
 }
 
-/** Runs `use` with the directory that holds `place`, and the name of the entry in it. */
+/**
+ * Directories that were walked to in this run, by path and declared owner, for reading alone: the next look at one opens
+ * it at once, and takes it only if it is the very directory that was judged, with the owner and mode that it had.
+ */
+export type WalkedDirectories = Map<string, OpenedDirectory>;
+
+/**
+ * Runs `use` with the directory that holds `place`, and the name of the entry in it. With `walked`, for what only
+ * reads, a directory that was judged before is not walked to again.
+ */
 export async function inParent<T>(
   place: Place,
   self: number,
-  use: (directory: OpenedDirectory, name: string) => Promise<T>,
+  use: (directory: OpenedDirectory, name: string) => T | Promise<T>,
+  walked?: WalkedDirectories,
 ): Promise<T> {
-  const parts = components(place.path);
-  const name = parts.pop();
-  if (name === undefined || name === '..') {
+  const slash = place.path.lastIndexOf('/');
+  const name = place.path.slice(slash + 1);
+  if (name === '' || name === '.' || name === '..') {
     throw new HostError('wrong_kind', `${quote(place.path)} is not an entry of a directory`);
   }
-  const directory = await openDirectory({ path: `/${parts.join('/')}`, owner: place.owner }, self);
+  const parent = { path: place.path.slice(0, slash) || '/', owner: place.owner };
+  const key = `${parent.owner ?? ''}:${parent.path}`;
+  let directory = openAgain(walked?.get(key));
+  if (directory === undefined) {
+    directory = openDirectory(parent, self);
+    walked?.set(key, directory);
+  }
   try {
     return await use(directory, name);
   } finally {
-    await directory.close();
+    directory.close();
   }
+}
+
+function openAgain(judged: OpenedDirectory | undefined): OpenedDirectory | undefined {
+  if (judged === undefined) {
+    return undefined;
+  }
+  let descriptor: number;
+  try {
+    descriptor = openSync(judged.path, directoryFlags);
+  } catch (_gone) {
+    return undefined;
+  }
+  const now = fstatSync(descriptor);
+  const { status } = judged;
+  if (now.dev === status.dev && now.ino === status.ino && now.mode === status.mode && now.uid === status.uid) {
+    return opened(judged.path, descriptor, now);
+  }
+  closeSync(descriptor);
+  return undefined;
 }
 
 function components(path: string): string[] {
   return path.split('/').filter((part) => part !== '' && part !== '.');
 }
 
-async function openRoot(): Promise<OpenedDirectory> {
-  const handle = await open('/', directoryFlags);
-  return opened('/', handle, await handle.stat());
+function openRoot(): OpenedDirectory {
+  const descriptor = openSync('/', directoryFlags);
+  return opened('/', descriptor, fstatSync(descriptor));
 }
 
 type Entry =
   | { readonly kind: 'directory'; readonly directory: OpenedDirectory }
   | { readonly kind: 'symlink'; readonly status: Stats; readonly target: string };
 
-async function openEntry(parent: OpenedDirectory, name: string, place: Place): Promise<Entry> {
+function openEntry(parent: OpenedDirectory, name: string, place: Place): Entry {
   const path = joined(parent.path, name);
-  const entry = await parent.entry(name);
+  const entry = parent.entry(name);
   try {
-    const handle = await open(entry, directoryFlags);
-    return { kind: 'directory', directory: opened(path, handle, await handle.stat()) };
+    const descriptor = openSync(entry, directoryFlags);
+    return { kind: 'directory', directory: opened(path, descriptor, fstatSync(descriptor)) };
   } catch (error) {
     const code = systemCode(error);
     if (code === 'ENOENT') {
@@ -119,11 +167,11 @@ async function openEntry(parent: OpenedDirectory, name: string, place: Place): P
       throw new HostError('system', `can't open ${quote(path)} (${code ?? 'unknown error'})`, { cause: error });
     }
   }
-  const status = await lstat(entry);
+  const status = lstatSync(entry);
   if (!status.isSymbolicLink()) {
     throw new HostError('wrong_kind', `${quote(path)}, on the way to ${quote(place.path)}, is not a directory`);
   }
-  return { kind: 'symlink', status, target: await readlink(entry) };
+  return { kind: 'symlink', status, target: readlinkSync(entry) };
 }
 
 function judge(status: Stats, path: string, place: Place, trusted: ReadonlySet<number>): void {
@@ -157,12 +205,12 @@ function judgeSymlink(link: Stats, directory: OpenedDirectory, name: string, sel
   }
 }
 
-function opened(path: string, handle: FileHandle, status: Stats): OpenedDirectory {
-  async function entry(name: string): Promise<string> {
+function opened(path: string, descriptor: number, status: Stats): OpenedDirectory {
+  function entry(name: string): string {
     if (hasDescriptorPaths) {
-      return `/proc/self/fd/${handle.fd}/${name}`;
+      return `/proc/self/fd/${descriptor}/${name}`;
     }
-    const now = await lstat(path);
+    const now = lstatSync(path);
     if (now.dev !== status.dev || now.ino !== status.ino) {
       throw new HostError('untrusted_directory', `the directory ${quote(path)} was replaced while it was in use`);
     }
@@ -172,20 +220,23 @@ function opened(path: string, handle: FileHandle, status: Stats): OpenedDirector
     path,
     status,
     entry,
-    async sync() {
+    sync() {
       // A descriptor opened with O_PATH can't be synced: open(2).
-      const readable = await open(await entry('.'), constants.O_RDONLY | constants.O_DIRECTORY);
+      const readable = openSync(entry('.'), constants.O_RDONLY | constants.O_DIRECTORY);
       try {
-        await readable.sync();
+        fsyncSync(readable);
       } finally {
-        await readable.close();
+        closeSync(readable);
       }
     },
-    close: () => handle.close(),
+    close: () => closeSync(descriptor),
   };
 }
 
 function joined(directory: string, name: string): string {
+  if (name !== '..') {
+    return directory === '/' ? `/${name}` : `${directory}/${name}`;
+  }
   // The directory holds no symlink any more, so `..` in a link's target may be taken back as text.
   return posix.normalize(`${directory}/${name}`);
 }

@@ -7,10 +7,10 @@
 import { formatCycle, orderResources } from '../lib/policy/order.ts';
 import { resourceKey } from '../lib/policy/resource-types.ts';
 import { AgentError, messageOf } from './errors.ts';
-import type { AnyExecutor, Change, ExecutorContext, Executors } from './executor.ts';
+import { type AnyExecutor, type Change, type ExecutorContext, type Executors, parseDesired } from './executor.ts';
 import type { Guard } from './guard.ts';
 import { type Host, HostError } from './host.ts';
-import { type HostLease, leaseHost, viewOf } from './host-lease.ts';
+import { type HostLease, leaseHost } from './host-lease.ts';
 import type { Notifications } from './notifications.ts';
 import { referencesOf } from './references.ts';
 import type { LateTemplate } from './resources.ts';
@@ -205,7 +205,7 @@ class Run {
       };
     }
     const desired = this.#deps.open === undefined ? resource.desired : await this.#deps.open(resource);
-    const parsed = executor.schema.safeParse(desired);
+    const parsed = parseDesired(executor, desired);
     if (!parsed.success) {
       const issue = parsed.error.issues[0];
       return {
@@ -220,7 +220,7 @@ class Run {
     const blocked = await this.#deps.guard({
       type: resource.type,
       desired: parsed.data,
-      paths: await executor.paths(parsed.data, viewOf(this.#deps.host)),
+      paths: await executor.paths(parsed.data, this.#deps.host),
     });
     if (blocked !== undefined) {
       return { result: 'blocked', reason: blocked };

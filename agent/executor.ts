@@ -49,3 +49,21 @@ export type Executor<Desired, Found extends Difference> = {
 export type AnyExecutor = Executor<any, any>;
 
 export type Executors = ReadonlyMap<string, AnyExecutor>;
+
+type Parsed = ReturnType<AnyExecutor['schema']['safeParse']>;
+
+const parsedOnce = new WeakMap<object, { readonly executor: AnyExecutor; readonly parsed: Parsed }>();
+
+/** What is desired, by the type's own schema. One and the same object is parsed once. */
+export function parseDesired(executor: AnyExecutor, desired: unknown): Parsed {
+  if (typeof desired !== 'object' || desired === null) {
+    return executor.schema.safeParse(desired);
+  }
+  const known = parsedOnce.get(desired);
+  if (known?.executor === executor) {
+    return known.parsed;
+  }
+  const parsed = executor.schema.safeParse(desired);
+  parsedOnce.set(desired, { executor, parsed });
+  return parsed;
+}

@@ -4,26 +4,30 @@
  * each of them.
  */
 import { createHash } from 'node:crypto';
-import { type BigIntStats, constants } from 'node:fs';
 import {
-  type FileHandle,
-  lstat,
-  mkdir,
-  open,
-  readdir,
-  readlink,
-  rename,
-  rmdir,
-  symlink,
-  unlink,
-} from 'node:fs/promises';
+  closeSync,
+  constants,
+  createReadStream,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  type Stats,
+} from 'node:fs';
+import { type FileHandle, mkdir, open, rename, rmdir, symlink, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sha256Hex } from '../lib/crypto/digest.ts';
 import { change, type FileDeps, hostError, newTemporaryName } from './changes.ts';
 import { inParent, type OpenedDirectory, quote } from './directories.ts';
 import { systemCode } from './errors.ts';
 import { HostError, type Ownership, type Place, type Status } from './host.ts';
 
 const permissionBits = 0o7777;
+
+/** Larger files are read in parts, so that other work goes on in between. */
+const maxAtOnceBytes = 1024 * 1024;
 
 /** Only regular content is read: without O_NONBLOCK, opening a pipe would wait for its writer. */
 const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -32,11 +36,16 @@ const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_
 
 export async function inspect(deps: FileDeps, place: Place): Promise<Status | undefined> {
   try {
-    return await inParent(place, deps.self, async (directory, name) => {
-      const entry = await directory.entry(name);
-      const status = await lstat(entry, { bigint: true });
-      return { ...parseStatus(status), target: status.isSymbolicLink() ? await readlink(entry) : undefined };
-    });
+    return await inParent(
+      place,
+      deps.self,
+      async (directory, name) => {
+        const entry = directory.entry(name);
+        const status = lstatSync(entry);
+        return { ...parseStatus(status), target: status.isSymbolicLink() ? readlinkSync(entry) : undefined };
+      },
+      deps.walked,
+    );
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || (error instanceof HostError && error.code === 'not_found')) {
       return undefined;
@@ -47,9 +56,12 @@ export async function inspect(deps: FileDeps, place: Place): Promise<Status | un
 
 /** SHA-256 (hex) of a regular file. */
 export async function digest(deps: FileDeps, place: Place): Promise<string> {
-  return withFile(deps, place, async (file) => {
+  return withFile(deps, place, async (descriptor, size) => {
+    if (size <= maxAtOnceBytes) {
+      return sha256Hex(readFileSync(descriptor));
+    }
     const hash = createHash('sha256');
-    for await (const chunk of file.createReadStream({ autoClose: false })) {
+    for await (const chunk of createReadStream('', { fd: descriptor, autoClose: false })) {
       hash.update(chunk);
     }
     return hash.digest('hex');
@@ -57,26 +69,30 @@ export async function digest(deps: FileDeps, place: Place): Promise<string> {
 }
 
 export async function read(deps: FileDeps, place: Place, maxBytes: number): Promise<Uint8Array> {
-  return withFile(deps, place, async (file) => {
-    const { size } = await file.stat();
+  return withFile(deps, place, (descriptor, size) => {
     if (size > maxBytes) {
       throw new HostError('too_large', `${quote(place.path)} has ${size} bytes, and at most ${maxBytes} are read`);
     }
-    return file.readFile();
+    return readFileSync(descriptor);
   });
 }
 
 /** The names in a directory; undefined when there is none. */
 export async function list(deps: FileDeps, place: Place): Promise<readonly string[] | undefined> {
   try {
-    return await inParent(place, deps.self, async (directory, name) => {
-      const handle = await open(await directory.entry(name), directoryFlags);
-      try {
-        return await readdir(process.platform === 'linux' ? `/proc/self/fd/${handle.fd}` : place.path);
-      } finally {
-        await handle.close();
-      }
-    });
+    return await inParent(
+      place,
+      deps.self,
+      async (directory, name) => {
+        const descriptor = openSync(directory.entry(name), directoryFlags);
+        try {
+          return readdirSync(process.platform === 'linux' ? `/proc/self/fd/${descriptor}` : place.path);
+        } finally {
+          closeSync(descriptor);
+        }
+      },
+      deps.walked,
+    );
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || (error instanceof HostError && error.code === 'not_found')) {
       return undefined;
@@ -120,21 +136,21 @@ export async function writeSymlink(deps: FileDeps, place: Place, target: string)
 export async function makeDirectory(deps: FileDeps, place: Place, ownership: Ownership): Promise<void> {
   await change(deps, place, 'make', async (directory, name) => {
     const temporaryName = newTemporaryName();
-    const temporary = await directory.entry(temporaryName);
+    const temporary = directory.entry(temporaryName);
     try {
       deps.step('make directory', place.path);
       // Never looser than declared, also for the moment before it has its owner.
       await mkdir(temporary, { mode: ownership.mode & 0o700 });
       await ownDirectory(deps, directory, temporaryName, place, ownership);
       deps.step('rename', place.path);
-      await rename(temporary, await directory.entry(name));
+      await rename(temporary, directory.entry(name));
     } catch (error) {
       deps.step('remove temporary', place.path);
       await rmdir(temporary).catch(() => undefined);
       throw error;
     }
     deps.step('sync directory', place.path);
-    await directory.sync();
+    directory.sync();
   });
 }
 
@@ -153,34 +169,44 @@ async function replace(
 ): Promise<void> {
   await change(deps, place, 'write', async (directory, name) => {
     const temporaryName = newTemporaryName();
-    const temporary = await directory.entry(temporaryName);
+    const temporary = directory.entry(temporaryName);
     try {
       await make(temporary, join(directory.path, temporaryName));
       deps.step('rename', place.path);
-      await rename(temporary, await directory.entry(name));
+      await rename(temporary, directory.entry(name));
     } catch (error) {
       deps.step('remove temporary', place.path);
       await unlink(temporary).catch(() => undefined);
       throw error;
     }
     deps.step('sync directory', place.path);
-    await directory.sync();
+    directory.sync();
   });
 }
 
-async function withFile<T>(deps: FileDeps, place: Place, use: (file: FileHandle) => Promise<T>): Promise<T> {
+async function withFile<T>(
+  deps: FileDeps,
+  place: Place,
+  use: (descriptor: number, bytes: number) => T | Promise<T>,
+): Promise<T> {
   try {
-    return await inParent(place, deps.self, async (directory, name) => {
-      const file = await open(await directory.entry(name), readFlags);
-      try {
-        if (!(await file.stat()).isFile()) {
-          throw new HostError('wrong_kind', `${quote(place.path)} is not a regular file`);
+    return await inParent(
+      place,
+      deps.self,
+      async (directory, name) => {
+        const descriptor = openSync(directory.entry(name), readFlags);
+        try {
+          const status = fstatSync(descriptor);
+          if (!status.isFile()) {
+            throw new HostError('wrong_kind', `${quote(place.path)} is not a regular file`);
+          }
+          return await use(descriptor, status.size);
+        } finally {
+          closeSync(descriptor);
         }
-        return await use(file);
-      } finally {
-        await file.close();
-      }
-    });
+      },
+      deps.walked,
+    );
   } catch (error) {
     throw hostError(error, 'read', place.path);
   }
@@ -206,7 +232,7 @@ async function ownDirectory(
   place: Place,
   ownership: Ownership,
 ): Promise<void> {
-  const handle = await open(await directory.entry(name), directoryFlags);
+  const handle = await open(directory.entry(name), directoryFlags);
   try {
     await own(deps, handle, place, ownership);
     deps.step('sync', place.path);
@@ -216,7 +242,7 @@ async function ownDirectory(
   }
 }
 
-function parseStatus(status: BigIntStats): Omit<Status, 'target'> {
+function parseStatus(status: Stats): Omit<Status, 'target'> {
   const kind = status.isFile()
     ? 'file'
     : status.isDirectory()
@@ -224,13 +250,13 @@ function parseStatus(status: BigIntStats): Omit<Status, 'target'> {
       : status.isSymbolicLink()
         ? 'symlink'
         : 'other';
-  const { dev, ino, size, mtimeNs, ctimeNs } = status;
   return {
     kind,
-    mode: Number(status.mode) & permissionBits,
-    uid: Number(status.uid),
-    gid: Number(status.gid),
-    bytes: Number(size),
-    version: `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`,
+    mode: status.mode & permissionBits,
+    uid: status.uid,
+    gid: status.gid,
+    bytes: status.size,
+    // Of milliseconds, with their fraction.
+    version: `${status.dev}:${status.ino}:${status.size}:${status.mtimeMs}:${status.ctimeMs}`,
   };
 }

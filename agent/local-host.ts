@@ -27,7 +27,7 @@ export function createLocalHost(options: LocalHostOptions = {}): Host {
   // Platforms without numeric users report 0 for every file.
   const self = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
   const step = options.step ?? (() => undefined);
-  const deps: FileDeps = { self: self.uid, step };
+  const deps: FileDeps = { self: self.uid, step, walked: new Map() };
   const memory = createMemory();
 
   const at = (place: Place): Place =>

@@ -1,5 +1,5 @@
 /** How files, directories and left-over temporaries are removed: from opened directories only, following no symlink. */
-import { constants } from 'node:fs';
+import { constants, readdirSync } from 'node:fs';
 import { lstat, open, readdir, rmdir, unlink } from 'node:fs/promises';
 import { change, type FileDeps, hostError, isTemporaryName } from './changes.ts';
 import { type OpenedDirectory, openDirectory, quote } from './directories.ts';
@@ -11,21 +11,21 @@ const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_
 export async function removeFile(deps: FileDeps, place: Place): Promise<void> {
   await change(deps, place, 'remove', async (directory, name) => {
     deps.step('remove', place.path);
-    await unlink(await directory.entry(name)).catch(unlessAbsent);
+    await unlink(directory.entry(name)).catch(unlessAbsent);
     deps.step('sync directory', place.path);
-    await directory.sync();
+    directory.sync();
   });
 }
 
 export async function removeDirectory(deps: FileDeps, place: Place, options: { recurse: boolean }): Promise<void> {
   await change(deps, place, 'remove', async (directory, name) => {
     if (options.recurse) {
-      await empty(deps, await directory.entry(name), place.path, undefined);
+      await empty(deps, directory.entry(name), place.path, undefined);
     }
     deps.step('remove', place.path);
-    await rmdir(await directory.entry(name)).catch(unlessAbsent);
+    await rmdir(directory.entry(name)).catch(unlessAbsent);
     deps.step('sync directory', place.path);
-    await directory.sync();
+    directory.sync();
   });
 }
 
@@ -33,16 +33,20 @@ export async function removeDirectory(deps: FileDeps, place: Place, options: { r
 export async function sweep(deps: FileDeps, place: Place): Promise<number> {
   let directory: OpenedDirectory;
   try {
-    directory = await openDirectory(place, deps.self);
+    // Seldom is anything there: a look by the path alone costs the least, and changes nothing.
+    if (!readdirSync(place.path).some(isTemporaryName)) {
+      return 0;
+    }
+    directory = openDirectory(place, deps.self);
   } catch (_absentOrUntrusted) {
     // Whatever is wrong with it is said by the resource that lives there.
     return 0;
   }
   try {
     let removed = 0;
-    for (const name of await readdir(await directory.entry('.'))) {
+    for (const name of await readdir(directory.entry('.'))) {
       if (isTemporaryName(name)) {
-        const entry = await directory.entry(name);
+        const entry = directory.entry(name);
         const status = await lstat(entry);
         // A temporary that was given to its declared owner already is ours too: only root could have given it.
         if (deps.self === 0 || status.uid === deps.self) {
@@ -57,7 +61,7 @@ export async function sweep(deps: FileDeps, place: Place): Promise<number> {
   } catch (error) {
     throw hostError(error, 'clean up', place.path);
   } finally {
-    await directory.close();
+    directory.close();
   }
 }
 

@@ -1,6 +1,6 @@
 /** The clean-up at the start of a run: temporaries that a killed run left beside the files it was writing. */
 import { dirname } from 'node:path';
-import type { AnyExecutor, Executors } from './executor.ts';
+import { type AnyExecutor, type Executors, parseDesired } from './executor.ts';
 import type { Host } from './host.ts';
 
 type Swept = { readonly type: string; readonly desired: unknown };
@@ -13,7 +13,7 @@ export async function sweepTemporaries(
   const directories = new Map<string, number | undefined>();
   for (const { type, desired } of resources) {
     const executor = deps.executors.get(type);
-    const parsed = executor?.schema.safeParse(desired);
+    const parsed = executor === undefined ? undefined : parseDesired(executor, desired);
     if (executor !== undefined && parsed?.success === true) {
       const owner = await declaredOwner(parsed.data, deps.host);
       const paths = await pathsOf(executor, parsed.data, deps.host);
