@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type Resource, type RunOptions, runResources } from './engine.ts';
 import type { Change, Difference, Executor } from './executor.ts';
 import type { Guard } from './guard.ts';
+import { HostError } from './host.ts';
 import { createLocalHost } from './local-host.ts';
 import { memoryNotifications, type Notifications } from './notifications.ts';
 
@@ -194,6 +195,79 @@ describe('engine', () => {
     };
     await run(fake, [resource('conf', { notify: ['fake/reload'] }), resource('reload')], { notifications });
     assert.deepEqual(log.slice(0, 3), ['check conf', 'notify c:fake/reload', 'apply conf']);
+  });
+
+  test('R17 a check is given nothing to change the machine with, whatever it tries', async () => {
+    const { fake } = machine();
+    let tried: unknown;
+    const outcomes = await run(
+      {
+        ...fake,
+        async check(_desired, host) {
+          tried = 'writeFile' in host || 'run' in host || 'removeFile' in host;
+          return undefined;
+        },
+      },
+      [resource('a')],
+    );
+    assert.deepEqual([results(outcomes), tried], [['a unchanged'], false]);
+  });
+
+  test('R17 an apply that goes on after its time was up changes nothing any more', async () => {
+    const { fake } = machine();
+    const time = new AbortController();
+    let late: Promise<unknown> | undefined;
+    const timedOut = run(
+      {
+        ...fake,
+        async apply(_found, _desired, host) {
+          await new Promise((resolve) => time.signal.addEventListener('abort', resolve));
+          await new Promise(setImmediate);
+          late = host.writeFile({ path: '/nowhere/late' }, new Uint8Array(), { mode: 0o600, uid: 0, gid: 0 });
+          await late.catch(() => undefined);
+        },
+      },
+      [resource('a')],
+      { deadline: () => time.signal },
+    );
+    await new Promise(setImmediate);
+    time.abort();
+    assert.deepEqual(results(await timedOut), ['a failed']);
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+    await assert.rejects(async () => late, /the resource had its turn/);
+  });
+
+  test('two runs in one process take turns', async () => {
+    const { fake, log } = machine();
+    const both = [run(fake, [resource('a'), resource('b')]), run(fake, [resource('c'), resource('d')])];
+    await Promise.all(both);
+    assert.deepEqual(
+      log.filter((entry) => entry.startsWith('apply')),
+      ['apply a', 'apply b', 'apply c', 'apply d'],
+    );
+    assert.ok(log.indexOf('check c') > log.lastIndexOf('check b'));
+  });
+
+  test('a dry run says what can’t be told yet, and hides no other failure', async () => {
+    const { fake } = machine();
+    const missing: typeof fake = {
+      ...fake,
+      async check(desired, host, context) {
+        if (desired.name === 'needs') {
+          throw new HostError('unknown_account', 'there is no user "x"');
+        }
+        if (desired.name === 'broken') {
+          throw new HostError('system', 'no');
+        }
+        return fake.check(desired, host, context);
+      },
+    };
+    const declared = [resource('a'), resource('needs'), resource('broken')];
+    const outcomes = await run(missing, declared, { dryRun: true });
+    assert.deepEqual(results(outcomes), ['a updated', 'needs skipped', 'broken failed']);
+    assert.match(outcomes[1]?.reason ?? '', /can't be told before c:fake\/a is applied: there is no user/);
+    assert.deepEqual(results(await run(missing, [resource('needs')], { dryRun: true })), ['needs failed']);
   });
 
   test('a failed resource notifies nobody in this run', async () => {

@@ -31,6 +31,14 @@ describe('holdfast-agent', () => {
     assert.equal((await runCommand('--version')).out, '1.2.3\n');
   });
 
+  test('Windows is refused with a clear message, before anything is read or made', async () => {
+    const err: string[] = [];
+    const around = { out: () => undefined, err: (text: string) => void err.push(text), agentVersion: '1', logger };
+    const stop = new AbortController().signal;
+    assert.equal(await runAgent(['run'], { ...around, stop, platform: 'win32' }), exitCodes.configuration);
+    assert.deepEqual(err, ['error: Windows is not supported: the agent runs on Linux and macOS\n']);
+  });
+
   test('wrong usage is exit 2, with a hint, and says nothing of the token', async () => {
     const cases = [
       ['frobnicate'],

@@ -7,6 +7,7 @@ import { runDaemon } from './daemon.ts';
 import type { ResourceOutcome } from './engine.ts';
 import { AgentError, type AgentErrorCode, messageOf } from './errors.ts';
 import { join } from './join.ts';
+import { isSupported, unsupported } from './platform/detect.ts';
 import type { Redaction } from './redaction.ts';
 import { runOnce } from './run-once.ts';
 import { defaultStateDirectory } from './state.ts';
@@ -50,6 +51,8 @@ export type Surroundings = {
   readonly stop: AbortSignal;
   readonly agentVersion: string;
   readonly logger: Logger;
+  /** As Node names it; the real one when left out. */
+  readonly platform?: string;
   /** What the logger and both streams pass through. */
   readonly redaction?: Redaction;
 };
@@ -66,6 +69,11 @@ type RunFlags = {
 /** Runs one command line and returns its exit code. Never throws. */
 export async function runAgent(args: readonly string[], around: Surroundings): Promise<number> {
   let exitCode: number = exitCodes.ok;
+  const platform = around.platform ?? process.platform;
+  if (!isSupported(platform)) {
+    around.err(`error: ${unsupported(platform)}\n`);
+    return exitCodes.configuration;
+  }
   const program = new Command('holdfast-agent')
     .description('Holds this machine to the policy that its fleet’s operators signed.')
     .version(around.agentVersion, '-V, --version', 'print the version')

@@ -23,6 +23,17 @@ function receiver() {
 }
 
 describe('report queue', () => {
+  test('reports that are added at the same moment, by a daemon and by hand, are all kept', async () => {
+    await withState(async (state) => {
+      const queues = await Promise.all(Array.from({ length: 8 }, () => openReportQueue(state, { logger })));
+      await Promise.all(queues.map((queue, index) => queue.add(report(String(index)))));
+      const { got, take } = receiver();
+      await queues[0]?.flush(take);
+      assert.deepEqual(got.map(({ error }) => error).sort(), ['0', '1', '2', '3', '4', '5', '6', '7']);
+      assert.deepEqual(await readdir(join(state.path, 'queue')), []);
+    });
+  });
+
   test('reports survive the process, and are sent once, oldest first', async () => {
     await withState(async (state) => {
       const first = await openReportQueue(state, { logger });

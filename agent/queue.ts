@@ -3,11 +3,14 @@
  * a kill. Bounded: when it is full the oldest goes and is counted, and the count goes with the next report.
  */
 
-import { readdir, rename, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { link, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { Logger } from 'pino';
 import { type RunReport, RunReportSchema } from '../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
+import { syncDirectory } from './durable.ts';
+import { systemCode } from './errors.ts';
 import type { StateDirectory } from './state.ts';
 
 const folder = 'queue';
@@ -37,16 +40,40 @@ export async function openReportQueue(
   return { add, flush, size: async () => (await names()).length };
 
   async function add(report: RunReport): Promise<void> {
-    const queued = await names();
-    const last = queued.at(-1);
-    const number = last === undefined ? 1 : Number(reportName.exec(last)?.[1]) + 1;
-    await state.write(`${folder}/${String(number).padStart(12, '0')}.report`, toBinary(RunReportSchema, report));
+    // Named as a left-over of a write, so that one that a kill leaves behind is removed like those.
+    const draft = `.report.${randomBytes(4).toString('hex')}.new`;
+    await state.write(`${folder}/${draft}`, toBinary(RunReportSchema, report));
+    let queued: string[];
+    try {
+      queued = await takeNumber(draft);
+    } finally {
+      await rm(join(path, draft), { force: true });
+    }
     const surplus = queued.slice(0, Math.max(0, queued.length + 1 - maxReports));
     if (surplus.length > 0) {
       // Counted first: a kill in between counts one too many rather than hiding one.
       await setDropped((await dropped()) + surplus.length);
       for (const name of surplus) {
         await rm(join(path, name), { force: true });
+      }
+    }
+  }
+
+  /** Gives a draft the next number, and returns the names that were there before. */
+  async function takeNumber(draft: string): Promise<string[]> {
+    for (;;) {
+      const queued = await names();
+      const last = queued.at(-1);
+      const number = last === undefined ? 1 : Number(reportName.exec(last)?.[1]) + 1;
+      try {
+        // A link never replaces: of two processes that take one number, the second takes the next.
+        await link(join(path, draft), join(path, `${String(number).padStart(12, '0')}.report`));
+        await syncDirectory(path);
+        return queued;
+      } catch (error) {
+        if (systemCode(error) !== 'EEXIST') {
+          throw error;
+        }
       }
     }
   }

@@ -44,11 +44,9 @@ export function accountToolOf(host: HostView): Promise<AccountTool> {
   return detect(host, 'tool for accounts', accountTools);
 }
 
-/** Throws on a kind of system that no resource type knows. */
-export function requireUnix(platform: string): void {
-  if (platform !== 'linux' && platform !== 'darwin') {
-    throw new HostError('system', unsupported(platform));
-  }
+/** Whether resource types know this kind of system at all. */
+export function isSupported(platform: string): boolean {
+  return platform === 'linux' || platform === 'darwin';
 }
 
 /** Said to people, so it says what to do. */
@@ -63,7 +61,9 @@ function detect<T extends string>(
   tools: readonly (readonly [T, readonly string[]])[],
 ): Promise<T> {
   return host.remembered(`the ${what}`, async () => {
-    requireUnix(host.platform);
+    if (!isSupported(host.platform)) {
+      throw new HostError('system', unsupported(host.platform));
+    }
     for (const [tool, places] of tools) {
       for (const path of places) {
         if ((await host.inspect({ path })) !== undefined) {

@@ -17,7 +17,7 @@ export type ResourceType = {
 export type ResourceTypes = ReadonlyMap<string, ResourceType>;
 
 /** Types whose `content` (inline text) or `source` (a file of the crate) becomes a blob. */
-export const typesWithContent: ReadonlySet<string> = new Set(['file']);
+export const typesWithContent: ReadonlySet<string> = new Set(['file', 'archive']);
 
 /** Types that claim one and the same space: there can be one of them at a path. */
 const typesOfPaths: ReadonlySet<string> = new Set(['file', 'directory', 'symlink']);
