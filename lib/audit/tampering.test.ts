@@ -1,9 +1,13 @@
 /** Known-bad logs: each is refused, and the first bad entry is named where it can be known. */
 import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { before, test } from 'node:test';
+import { runCli } from '../../cli/program.ts';
 import { createTestLog, createTestSigner, type TestSigner, testEvent, testOrigin } from '../../test/fakes/audit-log.ts';
 import { canonicalize, type Json } from '../crypto/jcs.ts';
-import { noteVerifier, signNote } from '../crypto/note.ts';
+import { formatVerifierKey, noteVerifier, signNote } from '../crypto/note.ts';
 import { bodyHash, laneHash } from './chain.ts';
 import { formatCheckpoint } from './checkpoint.ts';
 import { type Entry, parseEntry } from './entry.ts';
@@ -394,9 +398,34 @@ for (const { name, files, fails, index, options } of cases) {
     const verdicts = await verify(await files(), options?.());
     assert.equal(verdicts[fails].verdict, 'fail', JSON.stringify(verdicts));
     assert.ok(!isSound(verdicts));
+    assert.ok(Number.isSafeInteger(verdicts[fails].index), `names an entry: ${JSON.stringify(verdicts)}`);
     if (index !== undefined) assert.equal(verdicts[fails].index, index(), JSON.stringify(verdicts));
   });
 }
+
+test('R29 the command exits with 5 and names the first bad entry', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'holdfast-tampering-'));
+  try {
+    for (const [i, { name, files, fails, index }] of cases.filter((each) => each.index && !each.options).entries()) {
+      const log = join(directory, `${i}`);
+      for (const [path, bytes] of await files()) {
+        await mkdir(dirname(join(log, path)), { recursive: true });
+        await writeFile(join(log, path), bytes);
+      }
+      const out: string[] = [];
+      const errors: string[] = [];
+      const terminal = {
+        ...{ out: (text: string) => void out.push(text), err: (text: string) => void errors.push(text) },
+        ...{ width: undefined, interactive: false, environment: {}, stopped: async () => undefined },
+      };
+      const args = ['audit', 'verify', log, '--log-key', formatVerifierKey(testOrigin, signer.raw), '--max-age', 'any'];
+      assert.equal(await runCli(args, terminal), 5, `${name}: ${errors.join('')}`);
+      assert.match(out.join(''), new RegExp(`^${fails} +FAIL .*\\(entry ${index?.()}\\)$`, 'm'), name);
+    }
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+});
 
 test('R54 every bit of the checkpoint counts', async () => {
   const note = good.get('checkpoint')!;

@@ -91,7 +91,8 @@ export async function checkLog(options: VerifyOptions): Promise<CheckedLog> {
     await compare();
     walk.end();
     const isSame = equalBytes(rootOf(frontier.range), checkpoint.root);
-    if (!isSame) findings.add('integrity', 'the entries do not lead to the signed root');
+    // Which of them it is, only a tile or a chain can tell; this says where trust ends.
+    if (!isSame) findings.add('integrity', 'the entries do not lead to the signed root', 0, checkpoint.size);
   }
   return log;
 }
@@ -132,6 +133,12 @@ async function* readAhead(options: VerifyOptions, size: number): AsyncGenerator<
   }
 }
 
+/** Up to where an anchor agreed: the entries that differ are behind that. */
+function agreedBefore({ anchors, findings }: CheckedLog, size: number): number {
+  if (findings.has('anchoring')) return 0;
+  return [...anchors.keys()].reduce((best, each) => (each < size && each > best ? each : best), 0);
+}
+
 /** Adds consecutive entries to what was read before. */
 export function addDigested(log: CheckedLog, { count, leaves, bodies, facts }: Digested, sink: TileSink): void {
   const { frontier, walk, anchors, findings } = log;
@@ -143,7 +150,7 @@ export function addDigested(log: CheckedLog, { count, leaves, bodies, facts }: D
     const { size } = frontier.range;
     const anchor = anchors.get(size);
     if (anchor && !equalBytes(anchor.root, root()))
-      findings.add('anchoring', `another history of size ${size} was signed`);
+      findings.add('anchoring', `another history of size ${size} was signed`, agreedBefore(log, size), size);
   }
 }
 
@@ -159,7 +166,8 @@ async function openPublished(
     return { note, checkpoint: openCheckpoint(note, { origin, verifiers }) };
   } catch (cause) {
     if (!(cause instanceof AuditError)) throw cause;
-    findings.add('integrity', cause.message);
+    // No entry is covered by a signature, from the first on.
+    findings.add('integrity', cause.message, 0, Number.POSITIVE_INFINITY);
     return undefined;
   }
 }
@@ -180,11 +188,11 @@ function openAnchors(
         findings.add('anchoring', `size ${anchor.size} was signed, but the log ends at ${size}`, size);
       const held = anchors.get(anchor.size);
       if (held && !equalBytes(held.root, anchor.root))
-        findings.add('anchoring', `two roots of size ${anchor.size} were signed`);
+        findings.add('anchoring', `two roots of size ${anchor.size} were signed`, 0, anchor.size);
       anchors.set(anchor.size, anchor);
     } catch (cause) {
       if (!(cause instanceof AuditError)) throw cause;
-      findings.add('anchoring', `an anchor is not a checkpoint of this log: ${cause.message}`);
+      findings.add('anchoring', `an anchor is not a checkpoint of this log: ${cause.message}`, 0, size);
     }
   }
   return anchors;
@@ -200,7 +208,7 @@ export function conclude(options: VerifyOptions, log: CheckedLog): Verdicts {
   const ageMs = options.now() - (sealedAt ?? 0);
   if (parse && isWhole && maxAgeMs !== Number.POSITIVE_INFINITY && ageMs > maxAgeMs) {
     const reason = sealedAt === undefined ? 'no block says when it was sealed' : `the newest block is ${ageMs} ms old`;
-    findings.add('freshness', reason);
+    findings.add('freshness', reason, size);
   }
   const pass = (reason: string): Verdict => ({ verdict: 'pass', reason });
   const unread = notChecked('the log could not be read to its end');

@@ -25,7 +25,7 @@ export type AuditWriterDeps = {
   /** Names this process among those that write at the same time; the same after a restart. */
   readonly writerId: string;
   readonly now: () => number;
-  /** Transactions in flight at once. One suits a store that commits one after the other. */
+  /** Transactions in flight at once; 4 unless told otherwise. */
   readonly lanes?: number;
   readonly random?: (n: number) => Uint8Array;
   readonly delay?: (ms: number) => Promise<void>;
@@ -41,11 +41,21 @@ export interface AuditWriter extends AuditLog {
 }
 
 const maxQueued = 20_000;
+/** A store that commits together what is asked together takes as many slots in one commit. */
+const defaultLanes = 4;
 /** What the log doesn't take within this time, a denied caller does not wait for. */
 const maxDenyWaitMs = 1_000;
 
 export async function openAuditWriter(deps: AuditWriterDeps): Promise<AuditWriter> {
-  const { store, origin, writerId, now, lanes: laneCount = 1, random = pooledRandom(), timer = unrefTimer } = deps;
+  const {
+    store,
+    origin,
+    writerId,
+    now,
+    lanes: laneCount = defaultLanes,
+    random = pooledRandom(),
+    timer = unrefTimer,
+  } = deps;
   const delay = deps.delay ?? ((ms: number) => sleep(ms));
   const guard = createSealGuard({ store, now });
   const flood = createFloodControl({ now });
@@ -56,7 +66,7 @@ export async function openAuditWriter(deps: AuditWriterDeps): Promise<AuditWrite
     const { seen, onWritten, onFenced } = guard;
     const shared = { store, origin, writerId, lanes: laneCount, now, seen, onWritten, onFenced, backoff };
     return createLane({ ...shared, newOperationId: operationId }, number);
-  });
+  }).reverse(); // Taken from the end: whoever has little to write uses lane 0 alone.
   const working = new Set<Promise<void>>();
   let cancelTimer: (() => void) | undefined;
   let closing: Promise<void> | undefined;

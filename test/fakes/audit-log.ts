@@ -42,7 +42,7 @@ export async function createTestLog(options: TestLogOptions = {}) {
   const publication = createFakePublication();
   const timer = () => () => undefined;
   const common = { store, origin: testOrigin, now, random: countingRandom(), delay: async () => undefined };
-  const writer = await openAuditWriter({ ...common, writerId: 'w', timer, ...options.writer });
+  const writer = await openAuditWriter({ ...common, writerId: 'w', lanes: 1, timer, ...options.writer });
   const sealer = createSealer({ ...common, signer, publication, ...options.sealer });
   const verifiers = [noteVerifier(testOrigin, signer.raw)];
   return {
