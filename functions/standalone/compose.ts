@@ -27,6 +27,7 @@ import { openAccess, startSweeping } from './access.ts';
 import { issueServerTls, type ServerTls, serverCertificateLifeMs } from './certificates.ts';
 import { closingStack } from './closing.ts';
 import { readConfig, type StandaloneConfig, withOverrides, writeConfig } from './config.ts';
+import { startDistribution } from './distribution.ts';
 import { StandaloneError } from './errors.ts';
 import { writeWhole } from './files.ts';
 import { type Fleet, type Founding, foundFleet, readFleet } from './fleet.ts';
@@ -93,6 +94,8 @@ async function start(options: StandaloneOptions, closing: ReturnType<typeof clos
   const stopSealing = new AbortController();
   await recordFleet({ store, audit }, fleet);
   await audit.append(serverEvent('server.start', fleet, version));
+  // Ends after the sealer, so that the last checkpoint is carried too.
+  closing.add(await startDistribution({ config: config.log, log: fleet.descriptor.log, publication, logger }));
   const sealing = sealer.run(stopSealing.signal);
   closing.add(async () => {
     await audit.append(serverEvent('server.stop', fleet, version));

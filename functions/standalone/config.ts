@@ -23,6 +23,15 @@ const shape = z.strictObject({
   /** 0: the system chooses at the next start, and the choice is kept here. */
   ports: z.strictObject({ api: port, gateway: port }),
   auth: authConfig,
+  /** Where checkpoints of the audit log go besides the state directory. */
+  log: z
+    .strictObject({
+      /** Directories that this process can add to and, best, not take from. */
+      anchors: z.array(z.string().startsWith('/').max(4096)).max(8).default([]),
+      /** A policy file (C2SP tlog-policy) with the URLs of witnesses. */
+      witnesses: z.string().startsWith('/').max(4096).optional(),
+    })
+    .optional(),
 });
 
 export type StandaloneConfig = z.infer<typeof shape>;
