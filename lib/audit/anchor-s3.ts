@@ -1,99 +1,84 @@
 /**
- * An anchor in an S3 bucket with Object Lock: each checkpoint is an object that nobody, its writer and the account's root
- * included, can delete before its retention ends. A key can get newer versions all the same, so the oldest one counts.
+ * An anchor in an S3 bucket with Object Lock in compliance mode as its default, best in another account: until its
+ * retention ends nobody can delete a version, the account's root user included (Amazon S3 User Guide, "Object Lock").
+ * A writer can still add versions, so the oldest one of a name counts.
  */
 import {
   GetObjectCommand,
   ListObjectVersionsCommand,
-  type ObjectVersion,
+  type ListObjectVersionsCommandOutput,
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { sha256 } from '../crypto/digest.ts';
-import { toBase64, utf8 } from '../crypto/encoding.ts';
 import { type Anchor, anchorKey, isSameCheckpoint } from './anchor.ts';
 import { maxCheckpointBytes } from './checkpoint.ts';
 import { AuditError } from './port.ts';
 
-export type S3AnchorOptions = {
-  readonly client: Pick<S3Client, 'send'>;
-  /** Versioned, with Object Lock; best in an account of its own. */
-  readonly bucket: string;
-  /** Such as `anchors/fleet-a/`. */
-  readonly prefix?: string;
-  readonly retentionMs: number;
-  readonly now: () => number;
-};
+const prefix = 'anchors/';
+const keyPattern = /^anchors\/[0-9]{16}\.checkpoint$/;
 
-export function openS3Anchor({ client, bucket, prefix = '', retentionMs, now }: S3AnchorOptions): Anchor {
-  const name = `s3://${bucket}/${prefix}`;
+type Version = NonNullable<ListObjectVersionsCommandOutput['Versions']>[number];
 
+export function openS3Anchor(client: Pick<S3Client, 'send'>, bucket: string): Anchor {
   async function keep(note: string): Promise<void> {
-    const Key = `${prefix}${anchorKey(note)}.checkpoint`;
-    const body = utf8(note);
+    const key = `${prefix}${anchorKey(note)}.checkpoint`;
     try {
       await client.send(
         new PutObjectCommand({
-          ...{ Bucket: bucket, Key, Body: body, ContentType: 'text/plain; charset=utf-8' },
-          // One writer only gets in (API reference, PutObject, "If-None-Match").
+          Bucket: bucket,
+          Key: key,
+          Body: note,
+          ContentType: 'text/plain; charset=utf-8',
           IfNoneMatch: '*',
-          ChecksumSHA256: toBase64(sha256(body)),
-          ObjectLockMode: 'COMPLIANCE',
-          ObjectLockRetainUntilDate: new Date(now() + retentionMs),
         }),
       );
+      return;
     } catch (cause) {
-      if (!isTaken(cause)) throw unavailable(cause);
-      const [oldest] = await versionsOf(Key);
-      const held = oldest && (await read(oldest));
-      if (held === undefined || !isSameCheckpoint(held, note)) {
-        throw new AuditError('corrupt', `${name}${Key.slice(prefix.length)} is anchored already, with another root`);
-      }
+      // 412: it is there. 409: it is being written. Both are settled by what stands.
+      const status = (cause as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
+      if (status !== 412 && status !== 409) throw unavailable(cause);
+    }
+    const [held] = await oldest(key);
+    if (held === undefined) throw new AuditError('unavailable', `${key} of bucket ${bucket} is being written`);
+    if (!isSameCheckpoint(await read(held), note)) {
+      throw new AuditError('corrupt', `${key} of bucket ${bucket} is anchored already, with another root`);
     }
   }
 
   async function* list(): AsyncGenerator<string> {
-    const versions = await versionsOf(prefix);
-    // Sorted by key, then oldest first: the first of each key is the one that was anchored.
-    let previous: string | undefined;
-    for (const version of versions) {
-      if (version.Key === previous) continue;
-      previous = version.Key;
-      yield await read(version);
-    }
+    for (const version of await oldest(prefix)) yield await read(version);
   }
 
-  async function versionsOf(keyPrefix: string): Promise<ObjectVersion[]> {
-    const found: ObjectVersion[] = [];
-    let KeyMarker: string | undefined;
-    let VersionIdMarker: string | undefined;
-    do {
-      const page = await request(() =>
-        client.send(
-          new ListObjectVersionsCommand({
-            ...{ Bucket: bucket, Prefix: keyPrefix },
-            ...(KeyMarker !== undefined && { KeyMarker }),
-            ...(VersionIdMarker !== undefined && { VersionIdMarker }),
-          }),
-        ),
+  /** The oldest version of every anchor that begins with `start`, in the order of their names. Delete markers hide nothing. */
+  async function oldest(start: string): Promise<Version[]> {
+    const found = new Map<string, Version>();
+    let from: { KeyMarker?: string; VersionIdMarker?: string } | undefined = {};
+    while (from !== undefined) {
+      const page: ListObjectVersionsCommandOutput = await request(() =>
+        client.send(new ListObjectVersionsCommand({ Bucket: bucket, Prefix: start, ...from })),
       );
-      found.push(...(page.Versions ?? []));
-      KeyMarker = page.IsTruncated ? page.NextKeyMarker : undefined;
-      VersionIdMarker = page.IsTruncated ? page.NextVersionIdMarker : undefined;
-    } while (KeyMarker !== undefined);
-    const time = ({ LastModified }: ObjectVersion) => LastModified?.getTime() ?? 0;
-    // S3 lists versions newest first; the sort is stable, so of one instant the last listed must come first.
-    return found.reverse().sort((a, b) => compare(a.Key ?? '', b.Key ?? '') || time(a) - time(b));
+      for (const version of page.Versions ?? []) {
+        if (!keyPattern.test(version.Key ?? '')) continue;
+        // API reference, ListObjectVersions: of one key the newest comes first, so the last one stays.
+        found.set(version.Key!, version);
+      }
+      const { NextKeyMarker, NextVersionIdMarker } = page;
+      from =
+        page.IsTruncated === true && NextKeyMarker !== undefined
+          ? { KeyMarker: NextKeyMarker, ...(NextVersionIdMarker && { VersionIdMarker: NextVersionIdMarker }) }
+          : undefined;
+    }
+    return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, version]) => version);
   }
 
-  async function read({ Key, VersionId }: ObjectVersion): Promise<string> {
-    const { Body, ContentLength = 0 } = await request(() =>
-      client.send(new GetObjectCommand({ Bucket: bucket, Key, ...(VersionId && { VersionId }) })),
-    );
-    if (Body === undefined || ContentLength > maxCheckpointBytes) {
-      throw new AuditError('malformed', `${name}: ${Key} is no checkpoint`);
-    }
-    return request(() => Body.transformToString());
+  async function read({ Key, VersionId, Size }: Version): Promise<string> {
+    if ((Size ?? 0) > maxCheckpointBytes) throw new AuditError('malformed', `${Key} is longer than any checkpoint`);
+    return request(async () => {
+      const { Body } = await client.send(
+        new GetObjectCommand({ Bucket: bucket, Key, ...(VersionId === undefined ? {} : { VersionId }) }),
+      );
+      return (await Body?.transformToString('utf-8')) ?? '';
+    });
   }
 
   async function request<T>(send: () => Promise<T>): Promise<T> {
@@ -105,19 +90,10 @@ export function openS3Anchor({ client, bucket, prefix = '', retentionMs, now }: 
   }
 
   function unavailable(cause: unknown): AuditError {
-    return new AuditError('unavailable', `the anchor ${name} could not be reached`, { cause });
+    const { name, message } = cause as { name?: unknown; message?: unknown };
+    const said = `${String(name)}: ${String(message).slice(0, 300)}`;
+    return new AuditError('unavailable', `the anchor ${bucket} could not be reached (${said})`, { cause });
   }
 
-  return { name, keep, list };
-}
-
-/** There is one already, or another writer is just putting it. */
-function isTaken(error: unknown): boolean {
-  const { name } = error as { name?: unknown };
-  return name === 'PreconditionFailed' || name === 'ConditionalRequestConflict';
-}
-
-function compare(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
+  return { name: `s3://${bucket}/${prefix}`, keep, list };
 }

@@ -1,5 +1,5 @@
 /** The proof of one entry: a text that anybody can check offline with the log's public key (C2SP tlog-proof). */
-import { fromBase64, toBase64, utf8 } from '../crypto/encoding.ts';
+import { fromBase64, toBase64 } from '../crypto/encoding.ts';
 import { CryptoError } from '../crypto/errors.ts';
 import type { NoteVerifier } from '../crypto/note.ts';
 import { type Checkpoint, maxCheckpointBytes, openCheckpoint } from './checkpoint.ts';
@@ -7,7 +7,7 @@ import { AuditError } from './port.ts';
 import type { LogSource } from './publication.ts';
 import { createTileReader } from './tile-reader.ts';
 import { bundlePath, decodeBundle, tileWidth } from './tiles.ts';
-import { consistencyProof, hashBytes, inclusionProof, leafHash, verifyConsistency, verifyInclusion } from './tree.ts';
+import { hashBytes, inclusionProof, leafHash, verifyInclusion } from './tree.ts';
 
 const header = 'c2sp.org/tlog-proof@v1';
 /** A tree of 2^63 leaves is 63 deep. */
@@ -79,17 +79,6 @@ export async function proveEntry({ source, origin, verifiers }: ProveDeps, index
   return proof;
 }
 
-/** That the tree of `second` begins with that of `first`, made of published tiles and verified before it is given out. */
-export async function proveConsistency(
-  source: LogSource,
-  first: Checkpoint,
-  second: Checkpoint,
-): Promise<Uint8Array[]> {
-  const proof = await consistencyProof(createTileReader(source, second.size), first.size, second.size);
-  verifyConsistency(first, second, proof);
-  return proof;
-}
-
 /** The bytes of one entry. Not verified. */
 export async function readEntry(source: LogSource, index: number, size: number): Promise<Uint8Array> {
   const bundle = Math.floor(index / tileWidth);
@@ -98,12 +87,6 @@ export async function readEntry(source: LogSource, index: number, size: number):
   const bytes = (await read(width)) ?? (await read(tileWidth));
   if (bytes === undefined) throw new AuditError('missing', `${bundlePath({ index: bundle, width })} is not published`);
   return decodeBundle(bytes, width, false)[index % tileWidth] as Uint8Array;
-}
-
-/** How long a proof is without its extra data. */
-export function proofLength(proof: EntryProof): number {
-  const { index, hashes, checkpoint } = proof;
-  return utf8(formatProof({ index, hashes, checkpoint })).length;
 }
 
 function base64(text: string): Uint8Array {
