@@ -2,7 +2,6 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { runCli } from '../../cli/program.ts';
 import type { AuthConfig } from '../../functions/standalone/auth-config.ts';
 import { type Standalone, startStandalone } from '../../functions/standalone/compose.ts';
@@ -28,7 +27,12 @@ export type AccessFleet = {
   key(name: string): Promise<string>;
 };
 
-export async function startAccessFleet(t: TestContext, auth: AuthConfig | undefined): Promise<AccessFleet> {
+/** `t` takes it down; `port` of the API, any unless given. */
+export async function startAccessFleet(
+  t: { after(step: () => unknown): void },
+  auth: AuthConfig | undefined,
+  port = 0,
+): Promise<AccessFleet> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-access-'));
   const state = join(directory, 'state');
   const config = join(directory, 'config');
@@ -43,7 +47,7 @@ export async function startAccessFleet(t: TestContext, auth: AuthConfig | undefi
   if (auth !== undefined)
     await writeFile(
       join(state, 'config.json'),
-      JSON.stringify({ v: 1, listen: '127.0.0.1', names: [], ports: { api: 0, gateway: 0 }, auth }),
+      JSON.stringify({ v: 1, listen: '127.0.0.1', names: [], ports: { api: port, gateway: 0 }, auth }),
     );
   const { publicKey } = generateEd25519();
   const server = await startStandalone({

@@ -24,7 +24,8 @@ export async function startOidcProvider(
     clients: [
       {
         client_id: testClientId,
-        application_type: 'native',
+        // A native one may come back to any port of loopback, a web one only by https.
+        application_type: options.redirectUris.some((uri) => uri.startsWith('http:')) ? 'native' : 'web',
         token_endpoint_auth_method: 'none',
         id_token_signed_response_alg: 'ES256',
         grant_types: ['authorization_code', 'urn:ietf:params:oauth:grant-type:device_code'],
