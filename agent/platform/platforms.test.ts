@@ -104,7 +104,13 @@ describe('package managers', () => {
       let isInstalled = false;
       const answer = (line: string): Answer | undefined => {
         if (line.startsWith(list)) return { stdout: printed(isInstalled) };
-        return line === install ? { after: () => void (isInstalled = true) } : undefined;
+        return line === install
+          ? {
+              after() {
+                isInstalled = true;
+              },
+            }
+          : undefined;
       };
       await onMachine('linux', { [path]: '' }, answer, async (host, ran) => {
         assert.equal((await packageManagerOf(host)).tool, tool);
@@ -187,9 +193,17 @@ describe('service managers', () => {
             stdout: `\tdisabled services = {\n\t\t"com.example.web" => ${isDisabled ? 'disabled' : 'enabled'}\n\t}\n`,
           };
         case 'launchctl enable system/com.example.web':
-          return { after: () => void (isDisabled = false) };
+          return {
+            after() {
+              isDisabled = false;
+            },
+          };
         case 'launchctl bootstrap system /Library/LaunchDaemons/com.example.web.plist':
-          return { after: () => void (isLoaded = true) };
+          return {
+            after() {
+              isLoaded = true;
+            },
+          };
         case 'launchctl kickstart system/com.example.web':
           return {};
         default:
@@ -217,7 +231,11 @@ test('macOS: a user is read from the directory, and changed in it', async () => 
       case 'dscl . -list /Groups GroupMembership':
         return { stdout: 'admin      root deploy\nstaff      root\n' };
       case 'dscl . -create /Users/deploy UserShell /bin/bash':
-        return { after: () => void (shell = '/bin/bash') };
+        return {
+          after() {
+            shell = '/bin/bash';
+          },
+        };
       default:
         return undefined;
     }

@@ -19,7 +19,11 @@ describe('docs/resources.md', () => {
       const isBlob = name === 'file' || name === 'archive';
       const { source: _source, ...rest } = example;
       const key = `ssh-ed25519 ${Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.from('ssh-ed25519'), Buffer.alloc(36)]).toString('base64')}`;
-      const built = { ...(isBlob ? rest : example), ...(isBlob ? { content: blob } : {}), ...(name === 'authorized_key' ? { key } : {}) };
+      const built = {
+        ...(isBlob ? rest : example),
+        ...(isBlob ? { content: blob } : {}),
+        ...(name === 'authorized_key' ? { key } : {}),
+      };
       const parsed = schema.safeParse(built);
       assert.ok(parsed.success, JSON.stringify(parsed.error?.issues));
     });
