@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { grantOf, type Permission, permissions } from './permissions.ts';
 import { localAdmin, type Role } from './principal.ts';
@@ -38,4 +39,19 @@ test('R24 an unknown role is granted nothing', () => {
 
 test('R27 local-admin has the role admin and a reserved name', () => {
   assert.deepEqual(localAdmin, { id: 'local-admin', kind: 'local-admin', role: 'admin', auth: 'local-admin' });
+});
+
+test('the table in the documentation is this one', async () => {
+  const page = await readFile(new URL('../../docs/access.md', import.meta.url), 'utf8');
+  const rows = [...page.matchAll(/^\| `([a-z.]+)` \| ?(all|own|) ?\| ?(all|own|) ?\| ?(all|own|) ?\|$/gm)];
+  assert.deepEqual(
+    rows.map(([, permission]) => permission),
+    [...permissions],
+  );
+  for (const [, permission, ...cells] of rows) {
+    const granted = (['admin', 'viewer', 'compliance'] as const).map((role) =>
+      grantOf({ role }, permission as Permission).replace('none', ''),
+    );
+    assert.deepEqual(cells, granted, permission);
+  }
 });
