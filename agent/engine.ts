@@ -6,6 +6,7 @@
  */
 import { formatCycle, orderResources } from '../lib/policy/order.ts';
 import { resourceKey } from '../lib/policy/resource-types.ts';
+import { sharedDeadlines, within } from './deadlines.ts';
 import { AgentError, messageOf } from './errors.ts';
 import { type AnyExecutor, type Change, type ExecutorContext, type Executors, parseDesired } from './executor.ts';
 import type { Guard } from './guard.ts';
@@ -142,6 +143,7 @@ class Run {
   readonly #notifies: ReadonlyMap<string, readonly string[]>;
   readonly #unmet = new Map<string, ResultKind>();
   readonly #meant = new Set<string>();
+  readonly #deadline: (timeoutMs: number) => AbortSignal;
   /** In a dry run: those that a change would have notified. */
   readonly #wouldNotify = new Set<string>();
   /** In a dry run: the first that would change. */
@@ -149,6 +151,7 @@ class Run {
 
   constructor(deps: EngineDeps, resources: readonly Planned[], options: RunOptions) {
     this.#deps = deps;
+    this.#deadline = sharedDeadlines(deps);
     this.#options = options;
     const references = referencesOf(resources);
     this.#needs = references.needs;
@@ -239,7 +242,7 @@ class Run {
 
   async #convergeLeased(executor: AnyExecutor, desired: unknown, key: string, lease: HostLease): Promise<Taken> {
     const { notifications, blob } = this.#deps;
-    const signal = this.#deps.deadline(executor.timeoutMs ?? resourceTimeoutMs);
+    const signal = this.#deadline(executor.timeoutMs ?? resourceTimeoutMs);
     const notified = notifications.has(key) || this.#wouldNotify.has(key);
     const context = { signal, blob, notified };
 
@@ -294,18 +297,6 @@ class Run {
 
 function fullKey(resource: Planned): string {
   return `${resource.crate}:${resource.key}`;
-}
-
-/** An executor that ignores its signal must not hold up the run for ever. */
-function within<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const onAbort = () => reject(new HostError('timed_out', 'its time was up'));
-    if (signal.aborted) {
-      onAbort();
-    }
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }
 
 function shorten(reason: string): string {
