@@ -5,6 +5,7 @@
 import { Validations } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
 import type { Stacks } from './build-app.ts';
+import type { DeploymentConfig } from './config.ts';
 
 export type Acknowledgement = {
   /** Below the stack. */
@@ -14,15 +15,24 @@ export type Acknowledgement = {
 };
 
 const routes = ['POST--v1--enroll', 'POST--v1--renew', 'GET--v1--fleet', 'ANY--{path+}', 'GET--'];
-const zone =
-  'The zones are named on purpose: a list that AWS computes may change, and a subnet that moves is replaced.';
+const ownSubnet = {
+  finding: 'CloudFormation-Validate::W3010',
+  reason: 'The zones are named on purpose: a list that AWS computes may change, and a subnet that moves is replaced.',
+};
+const existingSubnet = {
+  finding: '@aws-cdk/aws-ec2:noSubnetRouteTableId',
+  reason: 'The routes of an existing network are its owner’s; nothing here reads or changes them.',
+};
 
 /** Objects of a bucket in the data stack, as cdk-nag writes a reference into another stack. */
 const objectsOf = (dataStack: string, output: string, path: string) =>
   `AwsSolutions-IAM5[Resource::${dataStack}:ExportsOutputFnGetAtt${output}/${path}]`;
 
 /** By stack. A path that is not in this deployment, as with an existing VPC, is passed over. */
-export function acknowledgements({ data, network }: Stacks): { readonly [stack in keyof Stacks]: Acknowledgement[] } {
+export function acknowledgements(
+  { data, network }: Stacks,
+  config: DeploymentConfig,
+): { readonly [stack in keyof Stacks]: Acknowledgement[] } {
   const anchors = data.ownAnchors
     ? objectsOf(data.stackName, 'AnchorsE78985FDArnBC8F3FC9', '*')
     : `AwsSolutions-IAM5[Resource::${data.resolve(data.anchors.arnForObjects('*'))}]`;
@@ -46,8 +56,7 @@ export function acknowledgements({ data, network }: Stacks): { readonly [stack i
       },
       ...network.vpc.publicSubnets.concat(network.vpc.isolatedSubnets).map(({ node }) => ({
         path: ['Vpc', node.id],
-        finding: 'CloudFormation-Validate::W3010',
-        reason: zone,
+        ...(config.vpc === undefined ? ownSubnet : existingSubnet),
       })),
     ],
     functions: [
@@ -108,8 +117,8 @@ export function acknowledgements({ data, network }: Stacks): { readonly [stack i
   };
 }
 
-export function acknowledge(stacks: Stacks): void {
-  const all = acknowledgements(stacks);
+export function acknowledge(stacks: Stacks, config: DeploymentConfig): void {
+  const all = acknowledgements(stacks, config);
   for (const [name, stack] of Object.entries(stacks)) {
     for (const { path, finding, reason } of all[name as keyof Stacks]) {
       const construct = find(stack, path);

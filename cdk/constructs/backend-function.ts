@@ -65,7 +65,8 @@ export class BackendFunction extends Construct {
           actions: ['sqs:SendMessage'],
           resources: [this.deadLetters.queueArn],
         }),
-        ...dataKeyUse(this, key),
+        dataKeyUse(this, key),
+        ownEnvironment(this, key),
       ],
     });
     this.function = new LambdaFunction(this, 'Function', {
@@ -117,27 +118,27 @@ export class BackendFunction extends Construct {
   }
 }
 
-/** The key behind table, buckets and queues, used only by those services; and to read the function's own environment. */
-export function dataKeyUse(scope: Construct, key: IKey): PolicyStatement[] {
+/** The key behind table, buckets and queues, used only by those services. */
+export function dataKeyUse(scope: Construct, key: IKey): PolicyStatement {
   const { region } = Stack.of(scope);
-  return [
-    new PolicyStatement({
-      sid: 'DataKey',
-      actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
-      resources: [key.keyArn],
-      conditions: {
-        StringEquals: { 'kms:ViaService': ['dynamodb', 's3', 'sqs'].map((name) => `${name}.${region}.amazonaws.com`) },
-      },
-    }),
-    new PolicyStatement({
-      sid: 'OwnEnvironment',
-      actions: ['kms:Decrypt'],
-      resources: [key.keyArn],
-      conditions: {
-        ArnLike: {
-          'kms:EncryptionContext:aws:lambda:FunctionArn': `arn:${Aws.PARTITION}:lambda:${region}:${Aws.ACCOUNT_ID}:function:*`,
-        },
-      },
-    }),
-  ];
+  return new PolicyStatement({
+    sid: 'DataKey',
+    actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+    resources: [key.keyArn],
+    conditions: {
+      StringEquals: { 'kms:ViaService': ['dynamodb', 's3', 'sqs'].map((name) => `${name}.${region}.amazonaws.com`) },
+    },
+  });
+}
+
+/** Lambda Developer Guide, "Securing environment variables": opened by the function's role, in the name of a function. */
+function ownEnvironment(scope: Construct, key: IKey): PolicyStatement {
+  const { region } = Stack.of(scope);
+  const functions = `arn:${Aws.PARTITION}:lambda:${region}:${Aws.ACCOUNT_ID}:function:*`;
+  return new PolicyStatement({
+    sid: 'OwnEnvironment',
+    actions: ['kms:Decrypt'],
+    resources: [key.keyArn],
+    conditions: { ArnLike: { 'kms:EncryptionContext:aws:lambda:FunctionArn': functions } },
+  });
 }

@@ -67,6 +67,13 @@ export function addEndpoints(scope: Construct, { vpc, subnets, clients, data }: 
     }),
   );
   const objects = vpc.addGatewayEndpoint('ObjectsEndpoint', { service: GatewayVpcEndpointAwsService.S3, ...where });
+  objects.addToPolicy(
+    new PolicyStatement({
+      principals: [new AnyPrincipal()],
+      actions: ['s3:ListBucket'],
+      resources: [data.blobs.bucketArn],
+    }),
+  );
   const { partition, region } = Stack.of(scope);
   objects.addToPolicy(
     new PolicyStatement({
@@ -74,8 +81,6 @@ export function addEndpoints(scope: Construct, { vpc, subnets, clients, data }: 
       actions: ['s3:GetObject'],
       resources: [
         data.blobs.arnForObjects('*'),
-        data.tiles.arnForObjects('*'),
-        data.artifacts.arnForObjects('*'),
         // Amazon ECR User Guide, "Minimum Amazon S3 bucket permissions": where image layers come from.
         `arn:${partition}:s3:::prod-${region}-starport-layer-bucket/*`,
       ],

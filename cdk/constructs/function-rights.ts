@@ -45,16 +45,18 @@ export const functionRights: { readonly [name in FunctionName]: (scope: RightsSc
       'session#*',
       'user',
     ];
-    const fleet = ['fleet', 'node#*', 'release', 'secrets', 'token'];
+    const reported = ['drift#*', 'facts#*', 'posture#*', 'run#*', 'run-index#*'];
+    const fleet = ['compliance-document', 'fleet', 'node#*', 'release', 'secrets', 'token'];
     return [
       ...tableStatements(scope.table.tableArn, {
-        read: [...entries.read, ...accounts, ...fleet, 'block#*', 'lane#*', 'run#*', 'run-index#*'],
-        put: [...entries.put, ...accounts, 'release', 'secrets', 'token'],
+        read: [...entries.read, ...accounts, ...fleet, 'block#*', 'lane#*', ...reported],
+        put: [...entries.put, ...accounts, 'compliance-document', 'release', 'secrets', 'token', 'wake'],
         update: [...accounts, 'node#*', 'release', 'secrets', 'token'],
         delete: [...entries.delete, ...accounts],
       }),
       objects('Blobs', ['s3:GetObject', 's3:PutObject'], [scope.blobs, 'blobs']),
       objects('Tiles', ['s3:GetObject'], [scope.tiles, '']),
+      listable('Absent', scope.blobs, scope.tiles),
       publicKey([scope.authorityKey, scope.logKey]),
       // Seals what it keeps, by envelope: the context is bound, so the tables' and queues' data is not opened with this.
       new PolicyStatement({
@@ -70,7 +72,7 @@ export const functionRights: { readonly [name in FunctionName]: (scope: RightsSc
   },
   sealer: (scope) => [
     ...tableStatements(scope.table.tableArn, {
-      read: ['block#*', 'lane#*', 'lanes', 'log'],
+      read: ['block#*', 'fleet', 'lane#*', 'lanes', 'log'],
       // It closes the lane of a writer that died, in that lane's next slot.
       put: ['block#*', 'lane#*', 'log'],
       update: ['log'],
@@ -85,7 +87,13 @@ export const functionRights: { readonly [name in FunctionName]: (scope: RightsSc
       actions: ['s3:DeleteObject'],
       resources: [scope.tiles.arnForObjects('tile/*.p/*')],
     }),
-    objects('Anchors', ['s3:GetObject', 's3:PutObject'], [scope.anchors, '']),
+    objects('Anchors', ['s3:GetObject', 's3:GetObjectVersion', 's3:PutObject'], [scope.anchors, '']),
+    listable('Absent', scope.tiles, scope.anchors),
+    new PolicyStatement({
+      sid: 'OldestAnchor',
+      actions: ['s3:ListBucketVersions'],
+      resources: [scope.anchors.bucketArn],
+    }),
     new PolicyStatement({
       sid: 'Stream',
       actions: ['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator'],
@@ -111,6 +119,11 @@ function publicKey(keys: readonly IKey[]): PolicyStatement {
     actions: ['kms:GetPublicKey'],
     resources: keys.map(({ keyArn }) => keyArn),
   });
+}
+
+/** Amazon S3 API reference, GetObject: without this right an absent object is "forbidden", and nobody knows that it is absent. */
+export function listable(sid: string, ...buckets: readonly IBucket[]): PolicyStatement {
+  return new PolicyStatement({ sid, actions: ['s3:ListBucket'], resources: buckets.map(({ bucketArn }) => bucketArn) });
 }
 
 /** Actions on the objects of a bucket, below a folder when one is named. */

@@ -18,6 +18,7 @@ import { drain, gatewayPorts, type Profile } from '../profiles.ts';
 import type { DataStack } from '../stacks/data.ts';
 import type { KeysStack } from '../stacks/keys.ts';
 import { dataKeyUse } from './backend-function.ts';
+import { listable } from './function-rights.ts';
 import { addLogGroup } from './log-group.ts';
 import { entryWriter, tableStatements } from './table-rights.ts';
 
@@ -110,11 +111,12 @@ export class GatewayTask extends Construct {
 /** What the gateway reads on the hot path is in memory, fed by the stream; what it may write is listed here, and no key. */
 function gatewayRights(scope: Construct, { data, keys, identity }: GatewayTaskProps): PolicyStatement[] {
   const entries = entryWriter('gateway');
+  const ofRuns = ['drift#*', 'posture#*', 'run#*', 'run-index#*'];
   return [
     ...tableStatements(data.table.tableArn, {
-      read: [...entries.read, 'fleet', 'identity-key#*', 'node#*', 'release', 'run#*', 'run-index#*', 'secrets'],
-      put: [...entries.put, 'run#*', 'run-index#*'],
-      update: [],
+      read: [...entries.read, ...ofRuns, 'facts#*', 'fleet', 'node#*', 'release', 'secrets', 'wake'],
+      put: [...entries.put, 'drift#*', 'facts#*', 'run#*', 'run-index#*'],
+      update: ['posture#*'],
       // It keeps the newest runs of a node, and drops older ones.
       delete: [...entries.delete, 'run#*'],
       // A node's state, keys and labels are not among these: a taken gateway revives no revoked node.
@@ -130,17 +132,26 @@ function gatewayRights(scope: Construct, { data, keys, identity }: GatewayTaskPr
       actions: ['s3:GetObject'],
       resources: [data.blobs.arnForObjects('blobs/*')],
     }),
+    listable('BlobsAbsent', data.blobs),
     new PolicyStatement({
       sid: 'OwnCertificate',
       actions: ['lambda:InvokeFunction'],
       resources: [identity.functionArn],
     }),
-    ...dataKeyUse(scope, keys.dataKey),
+    dataKeyUse(scope, keys.dataKey),
   ];
 }
 
-/** What `touchNode` and a run report write of a node. */
-export const nodeAttributesOfGateway = ['pk', 'sk', 'seenAt', 'release', 'agentVersion', 'lastRun'] as const;
+/** What `touchNode`, a run report and a report of facts write of a node. */
+export const nodeAttributesOfGateway = [
+  'pk',
+  'sk',
+  'seenAt',
+  'release',
+  'agentVersion',
+  'lastRun',
+  'factsDigest',
+] as const;
 
 function privateRepository(reference: string): string | undefined {
   const [, account, region, name] =

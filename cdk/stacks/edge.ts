@@ -115,7 +115,7 @@ export class EdgeStack extends FleetStack {
       healthCheck: {
         protocol: Protocol.HTTP,
         port: String(gatewayPorts.health),
-        path: '/ready',
+        path: '/readyz',
         interval: Duration.seconds(10),
         timeout: Duration.seconds(5),
         healthyThresholdCount: 2,
