@@ -2,6 +2,7 @@
 import { Hono } from 'hono';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
+import { noteBadCredential } from './bad-credentials.ts';
 import { readBytes, readJson } from './body.ts';
 import { createGuard, type Guard, type GuardDeps } from './guard.ts';
 import { type IdempotencyDeps, onceOnly } from './idempotency.ts';
@@ -35,7 +36,11 @@ export function createAdminApp(deps: AdminAppDeps, routes: readonly Route[], ope
     for (const [name, value] of Object.entries(securityHeaders))
       if (!context.res.headers.has(name)) context.res.headers.set(name, value);
   });
-  app.onError((error) => problemResponse(error, deps.logger));
+  app.onError((error, context) => {
+    const response = problemResponse(error, deps.logger);
+    if (response.status === 401 && noteBadCredential(context.env)) response.headers.set('connection', 'close');
+    return response;
+  });
   app.get('/livez', (context) => context.json({ status: 'ok' }));
 
   for (const route of open) {

@@ -62,7 +62,11 @@ export class Problem extends Error {
     detail: string,
     options?: ErrorOptions & { readonly reason?: string; readonly retryAfterMs?: number | undefined },
   ) {
+    // A refusal says where it was made by what it says; a stack trace would be most of its cost in a flood.
+    const { stackTraceLimit } = Error;
+    if (problem === 'unauthenticated') Error.stackTraceLimit = 0;
     super(detail, options);
+    Error.stackTraceLimit = stackTraceLimit;
     this.problem = problem;
     this.reason = options?.reason;
     this.retryAfterMs = options?.retryAfterMs;

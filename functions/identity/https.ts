@@ -1,4 +1,5 @@
 /** The HTTPS listener: TLS 1.3 only, with deadlines for peers that stall. Used for every Hono app of a server. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
@@ -10,6 +11,8 @@ export type HttpsOptions = {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /** Looks at a request before anything is made of it; true when it has answered, or nobody is to. */
+  readonly gate?: (incoming: IncomingMessage, outgoing: ServerResponse) => boolean;
 };
 
 export interface HttpsListener {
@@ -22,7 +25,8 @@ export interface HttpsListener {
 }
 
 /** Resolves once the port is bound; rejects with the system's error when it can't be. */
-export async function serveHttps({ app, tls, host, port }: HttpsOptions): Promise<HttpsListener> {
+export async function serveHttps({ app, tls, host, port, gate }: HttpsOptions): Promise<HttpsListener> {
+  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   const server = createServer(
     {
       key: tls.key,
@@ -34,7 +38,7 @@ export async function serveHttps({ app, tls, host, port }: HttpsOptions): Promis
       keepAliveTimeout: 15_000,
       maxHeaderSize: 16 * 1024,
     },
-    getRequestListener(app.fetch, { overrideGlobalObjects: false }),
+    (incoming, outgoing) => (gate?.(incoming, outgoing) ? undefined : listener(incoming, outgoing)),
   );
   server.maxConnections = 10_000;
 

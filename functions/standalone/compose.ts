@@ -16,6 +16,7 @@ import { openLocalSecrets } from '../../lib/secrets/local.ts';
 import { openBlobDirectory } from '../../lib/store/blobs-directory.ts';
 import { openSqliteStore } from '../../lib/store/sqlite.ts';
 import { createAdminApp } from '../admin/app.ts';
+import { createGate, refusalOf } from '../admin/bad-credentials.ts';
 import { loginRoutes } from '../admin/routes/login.ts';
 import { webPageRoutes } from '../admin/routes/web-page.ts';
 import { adminRoutes } from '../admin/routes.ts';
@@ -176,7 +177,13 @@ async function start(options: StandaloneOptions, closing: ReturnType<typeof clos
       (identityPaths.has(new URL(request.url).pathname) ? identityApp : adminApp).fetch(request, env as object),
   };
   const https = await orPortTaken(config, 'api', paths, async () =>
-    serveHttps({ app, tls: httpsTls(await tlsFor('identity')), host: config.listen, port: config.ports.api }),
+    serveHttps({
+      app,
+      tls: httpsTls(await tlsFor('identity')),
+      host: config.listen,
+      port: config.ports.api,
+      gate: createGate({ audit }, await refusalOf(adminApp)),
+    }),
   );
   closing.add(() => https.close());
   url = `https://${formatAddress(host, https.port)}`;
