@@ -6,6 +6,7 @@ import { Validations } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
 import type { Stacks } from './build-app.ts';
 import type { DeploymentConfig } from './config.ts';
+import { profiles } from './profiles.ts';
 
 export type Acknowledgement = {
   /** Below the stack. */
@@ -22,6 +23,13 @@ const ownSubnet = {
 const existingSubnet = {
   finding: '@aws-cdk/aws-ec2:noSubnetRouteTableId',
   reason: 'The routes of an existing network are its owner’s; nothing here reads or changes them.',
+};
+
+const withoutInsights = {
+  path: ['Cluster'],
+  finding: 'AwsSolutions-ECS4',
+  reason:
+    'Metrics of each task cost more than this profile’s gateway; CPU and memory of the service are watched without them.',
 };
 
 /** Objects of a bucket in the data stack, as cdk-nag writes a reference into another stack. */
@@ -98,6 +106,7 @@ export function acknowledgements(
       },
     ],
     edge: [
+      ...(profiles[config.profile].containerInsights ? [] : [withoutInsights]),
       {
         path: ['Gateway', 'TaskRole', 'DefaultPolicy'],
         finding: blobs,

@@ -21,9 +21,10 @@ test('without any context there is a whole deployment, and CDK’s own keys are 
     region: 'us-east-1',
     anchorRetentionDays: 365,
     logRetentionDays: 365,
-    zones: ['us-east-1a', 'us-east-1b', 'us-east-1c'],
+    zones: ['us-east-1a', 'us-east-1b'],
     image: { kind: 'parameter' },
   };
+  assert.deepEqual(parseContext({ profile: 'standard' }).zones, ['us-east-1a', 'us-east-1b', 'us-east-1c']);
   assert.deepEqual(parseContext({}), expected);
   assert.deepEqual(parseContext({ ...featureFlags(), 'aws:cdk:version-reporting': false }), expected);
 });

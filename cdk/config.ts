@@ -3,6 +3,7 @@
  * is an error; and none of them can weaken mTLS, signatures, authentication or the audit log, because no such key exists.
  */
 import { z } from 'zod';
+import { profiles } from './profiles.ts';
 
 const commaSeparated = z
   .string()
@@ -39,7 +40,7 @@ const contextSchema = z
       .string()
       .regex(/^[0-9]{12}$/, 'must be 12 digits')
       .optional(),
-    /** Availability zones, two or three; the region's a, b and c unless told. */
+    /** Availability zones, two or three; the region's a and b, and c in the standard profile, unless told. */
     zones: commaSeparated.pipe(z.array(z.string()).min(2).max(3)).optional(),
     /** Name of the HTTPS API; with `certificate`. */
     domain: z
@@ -100,7 +101,7 @@ const contextSchema = z
     const demand = (holds: boolean, path: keyof typeof context, message: string) => {
       if (!holds) refinement.addIssue({ code: 'custom', path: [path], message });
     };
-    const zones = context.zones?.length ?? 3;
+    const zones = context.zones?.length ?? profiles[context.profile].zones;
     const isStandard = context.profile === 'standard';
     demand(
       (context.domain === undefined) === (context.certificate === undefined),
@@ -184,7 +185,9 @@ function toConfig(context: Context): DeploymentConfig {
     anchorRetentionDays: context.anchorRetentionDays,
     logRetentionDays: context.logRetentionDays,
     // Named, not looked up: a synthesis without an account can't ask which zones there are.
-    zones: context.zones ?? ['a', 'b', 'c'].map((zone) => `${context.region}${zone}`),
+    zones:
+      context.zones ??
+      ['a', 'b', 'c'].slice(0, profiles[context.profile].zones).map((zone) => `${context.region}${zone}`),
     ...(context.account !== undefined && { account: context.account }),
     ...(domain !== undefined && certificate !== undefined && { api: { domain, certificateArn: certificate } }),
     ...(context.gatewayDomain !== undefined && { gatewayDomain: context.gatewayDomain }),

@@ -4,6 +4,8 @@ import { Duration } from 'aws-cdk-lib';
 export type ProfileName = 'small' | 'standard';
 
 export type Profile = {
+  /** Availability zones, unless the context names them. */
+  readonly zones: 2 | 3;
   readonly gateway: {
     readonly tasks: number;
     readonly maxTasks: number;
@@ -18,20 +20,29 @@ export type Profile = {
    * aside, so the small profile reserves none.
    */
   readonly reservedConcurrency?: { readonly identity: number; readonly admin: number; readonly sealer: number };
+  /** Metrics of each task, which cost more than a small gateway; CPU and memory of the service are free. */
+  readonly containerInsights: boolean;
   /** Requests to the HTTPS API, all callers together. */
   readonly apiBurst: number;
   readonly apiPerSecond: number;
 };
 
-/** Two tasks are the least: one is always left while the other is replaced. */
+/**
+ * A task is replaced by a new one that is ready before the old one goes. The small profile's single task that dies is
+ * started anew within a minute or two; meanwhile nodes go on with what they hold, and only news waits.
+ */
 export const profiles: { readonly [name in ProfileName]: Profile } = {
   small: {
-    gateway: { tasks: 2, maxTasks: 4, cpu: 256, memoryMiB: 512, subnets: 'public' },
+    zones: 2,
+    gateway: { tasks: 1, maxTasks: 4, cpu: 256, memoryMiB: 512, subnets: 'public' },
+    containerInsights: false,
     apiBurst: 100,
     apiPerSecond: 50,
   },
   standard: {
+    zones: 3,
     gateway: { tasks: 3, maxTasks: 12, cpu: 1024, memoryMiB: 4096, subnets: 'isolated' },
+    containerInsights: true,
     reservedConcurrency: { identity: 50, admin: 50, sealer: 5 },
     apiBurst: 500,
     apiPerSecond: 250,

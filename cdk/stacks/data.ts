@@ -2,7 +2,7 @@
  * What must survive everything: the table, the buckets, and the topic that people subscribed to. Stateful: deleting this
  * stack deletes nothing of it.
  */
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { CfnOutput, Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import { AttributeType, Billing, StreamViewType, TableEncryptionV2, TableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import { AnyPrincipal, Effect, PolicyStatement } from 'aws-cdk-lib/aws-iam';
@@ -54,6 +54,7 @@ export class DataStack extends FleetStack {
       removalPolicy: RemovalPolicy.RETAIN,
       resourcePolicy: immutableEntries(),
     });
+    new CfnOutput(this, 'TableName', { value: this.table.tableName });
     if (this.table.tableStreamArn === undefined) throw new TypeError('the table has no stream');
     this.streamArn = this.table.tableStreamArn;
 

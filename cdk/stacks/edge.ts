@@ -69,7 +69,9 @@ export class EdgeStack extends FleetStack {
     const service = new FargateService(this, 'Service', {
       cluster: new Cluster(this, 'Cluster', {
         vpc: network.vpc,
-        containerInsightsV2: ContainerInsights.ENABLED,
+        containerInsightsV2: profiles[config.profile].containerInsights
+          ? ContainerInsights.ENABLED
+          : ContainerInsights.DISABLED,
       }) as ICluster,
       taskDefinition: task.definition,
       platformVersion: FargatePlatformVersion.VERSION1_4,

@@ -1,5 +1,5 @@
 /** The functions, each with its rights in full, and the HTTPS API before two of them. Stateless: deleted and made again at will. */
-import { Duration } from 'aws-cdk-lib';
+import { CfnOutput, Duration } from 'aws-cdk-lib';
 import { Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import { EventSourceMapping, FilterCriteria, StartingPosition } from 'aws-cdk-lib/aws-lambda';
@@ -62,6 +62,8 @@ export class FunctionsStack extends FleetStack {
     };
     this.api.route({ identity: this.functions.identity.function, admin: this.functions.admin.function });
     this.wakeSealer();
+    new CfnOutput(this, 'IdentityFunctionName', { value: this.functions.identity.function.functionName });
+    new CfnOutput(this, 'AdminFunctionName', { value: this.functions.admin.function.functionName });
   }
 
   private add(name: FunctionName, description: string): BackendFunction {

@@ -72,7 +72,13 @@ async function contentOf(
       });
     crates.set(name, parseCrate(bytes));
   }
-  return { manifest, crates };
+  const templates = new Map<string, string>();
+  for (const { template } of [...crates.values()].flatMap((crate) => crate.resources)) {
+    const bytes = template === undefined || templates.has(template.sha256) ? undefined : await blob(template.sha256);
+    if (template !== undefined && bytes !== undefined)
+      templates.set(template.sha256, Buffer.from(bytes).toString('utf8'));
+  }
+  return { manifest, crates, templates };
 }
 
 const concurrentReads = 8;

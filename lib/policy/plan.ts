@@ -4,11 +4,14 @@ import { canonicalize, type Json } from '../crypto/jcs.ts';
 import { cratesFor, type EnrolledNode } from './bindings.ts';
 import type { Crate, CrateResource, Manifest } from './model.ts';
 import { resourceKey } from './resource-types.ts';
+import { givenVars, type Vars, varsOfCrate } from './vars.ts';
 
 /** A release with its crates by name. */
 export type ReleaseContent = {
-  readonly manifest: Pick<Manifest, 'bindings'>;
+  readonly manifest: Pick<Manifest, 'bindings' | 'vars'>;
   readonly crates: ReadonlyMap<string, Crate>;
+  /** The text of templates by digest. Of one that is missing, every var is taken for used. */
+  readonly templates?: ReadonlyMap<string, string>;
 };
 export type PlannedNode = EnrolledNode & { readonly uuid: string };
 
@@ -73,7 +76,7 @@ export function planRelease(input: {
   };
 }
 
-/** `crateDiffs` remembers each crate's diff, which is the same on all nodes that had and keep the crate. */
+/** `crateDiffs` remembers each crate's diff, which is the same on all nodes that see it with the same vars. */
 function planNode(
   node: PlannedNode,
   current: ReleaseContent | undefined,
@@ -85,14 +88,12 @@ function planNode(
   const changes = [...new Set([...gets, ...had])].flatMap((name) => {
     const hadIt = had.includes(name);
     const getsIt = gets.includes(name);
-    const memo = `${hadIt} ${getsIt} ${name}`;
+    const before = hadIt && current !== undefined ? seenBy(node, name, current) : undefined;
+    const after = getsIt ? seenBy(node, name, next) : undefined;
+    const memo = `${name} ${canonicalize([before?.vars ?? false, after?.vars ?? false])}`;
     const known = crateDiffs.get(memo);
     if (known !== undefined) return known;
-    const diff = diffCrate(
-      name,
-      hadIt ? current?.crates.get(name) : undefined,
-      getsIt ? next.crates.get(name) : undefined,
-    );
+    const diff = diffCrate(name, before, after);
     crateDiffs.set(memo, diff);
     return diff;
   });
@@ -105,25 +106,39 @@ function planNode(
   };
 }
 
-function diffCrate(crate: string, before: Crate | undefined, after: Crate | undefined): readonly ResourceChange[] {
-  const old = new Map((before?.resources ?? []).map((resource) => [resourceKey(resource.type, resource.id), resource]));
+/** A crate with the vars that a node gives it. */
+type SeenCrate = { readonly crate: Crate; readonly vars: Vars; readonly templates: ReadonlyMap<string, string> };
+
+function seenBy(node: PlannedNode, name: string, content: ReleaseContent): SeenCrate | undefined {
+  const { manifest, crates, templates = new Map() } = content;
+  const crate = crates.get(name);
+  return crate === undefined
+    ? undefined
+    : { crate, vars: varsOfCrate(crate, givenVars(manifest, node)).vars, templates };
+}
+
+function diffCrate(
+  crate: string,
+  before: SeenCrate | undefined,
+  after: SeenCrate | undefined,
+): readonly ResourceChange[] {
+  const resources = before?.crate.resources ?? [];
+  const old = new Map(resources.map((resource) => [resourceKey(resource.type, resource.id), resource]));
   const changes: ResourceChange[] = [];
-  for (const resource of after?.resources ?? []) {
+  for (const resource of after?.crate.resources ?? []) {
     const key = resourceKey(resource.type, resource.id);
     const previous = old.get(key);
     old.delete(key);
-    const fields = diffFields(previous, resource);
+    const fields = diffFields(flatten(previous, before), flatten(resource, after));
     if (previous === undefined) changes.push({ change: 'added', crate, key, fields });
     else if (fields.length > 0) changes.push({ change: 'changed', crate, key, fields });
   }
   for (const [key, resource] of old)
-    changes.push({ change: 'removed', crate, key, fields: diffFields(resource, undefined) });
+    changes.push({ change: 'removed', crate, key, fields: diffFields(flatten(resource, before), new Map()) });
   return changes;
 }
 
-function diffFields(before: CrateResource | undefined, after: CrateResource | undefined): readonly FieldChange[] {
-  const old = flatten(before);
-  const fresh = flatten(after);
+function diffFields(old: ReadonlyMap<string, string>, fresh: ReadonlyMap<string, string>): readonly FieldChange[] {
   return [...new Set([...old.keys(), ...fresh.keys()])].sort(compare).flatMap((field) => {
     const [was, is] = [old.get(field), fresh.get(field)];
     if (was === is) return [];
@@ -137,17 +152,32 @@ function diffFields(before: CrateResource | undefined, after: CrateResource | un
   });
 }
 
-/** The first level of what is desired, and the lists of references, each as canonical JSON. */
-function flatten(resource: CrateResource | undefined): ReadonlyMap<string, string> {
-  if (resource === undefined) return new Map();
-  const { desired, requires, notify, before } = resource;
+/**
+ * The first level of what is desired, and the rest, each as canonical JSON. What a template or condition makes of vars
+ * is known on the node only, so every var that it names counts.
+ */
+function flatten(resource: CrateResource | undefined, seen: SeenCrate | undefined): ReadonlyMap<string, string> {
+  if (resource === undefined || seen === undefined) return new Map();
+  const { desired, requires, notify, before, when, template, item } = resource;
+  const source = template === undefined ? '' : seen.templates.get(template.sha256);
+  const used = Object.entries(seen.vars).filter(
+    ([name]) => source === undefined || namesVar(`${when ?? ''} ${source}`, name),
+  );
   const members: [string, Json | undefined][] = [
     ...Object.entries(desired).map(([name, value]): [string, Json] => [`desired.${name}`, value]),
     ['requires', requires],
     ['notify', notify],
     ['before', before],
+    ['when', when],
+    ['template', template?.sha256],
+    ['item', item],
+    ...used.map(([name, value]): [string, Json] => [`vars.${name}`, value]),
   ];
   return new Map(members.flatMap(([name, value]) => (value === undefined ? [] : [[name, canonicalize(value)]])));
+}
+
+function namesVar(text: string, name: string): boolean {
+  return new RegExp(`\\b${name}\\b`).test(text);
 }
 
 function shorten(text: string): string {
