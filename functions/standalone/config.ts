@@ -14,7 +14,8 @@ const name = z
   .max(253)
   .regex(/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$|^[0-9a-f:.]{2,45}$/, 'must be a host name in lower case or an IP address');
 
-const shape = z.strictObject({
+/** The closed schema: a test walks it, so that a new key is looked at before it ships. */
+export const configShape = z.strictObject({
   v: z.literal(1),
   /** The address to bind, as `127.0.0.1` or `0.0.0.0`. */
   listen: z.string().refine((text) => isIP(text) !== 0, 'must be an IP address'),
@@ -34,7 +35,7 @@ const shape = z.strictObject({
     .optional(),
 });
 
-export type StandaloneConfig = z.infer<typeof shape>;
+export type StandaloneConfig = z.infer<typeof configShape>;
 
 const initial: StandaloneConfig = {
   v: 1,
@@ -58,14 +59,14 @@ export function parseConfig(bytes: Uint8Array, path: string): StandaloneConfig {
   } catch (error) {
     throw bad(path, 'not JSON', error);
   }
-  const parsed = shape.safeParse(value);
+  const parsed = configShape.safeParse(value);
   if (parsed.success) return Object.freeze(parsed.data);
   const issue = parsed.error.issues[0];
   throw bad(path, `${issue?.path.map((part) => `${String(part)}: `).join('') ?? ''}${issue?.message}`, parsed.error);
 }
 
 export async function writeConfig(path: string, config: StandaloneConfig): Promise<void> {
-  await writeWhole(path, `${JSON.stringify(shape.parse(config), undefined, 2)}\n`);
+  await writeWhole(path, `${JSON.stringify(configShape.parse(config), undefined, 2)}\n`);
 }
 
 /** What the command line gives wins over the file, and is kept. Judged like the file. */

@@ -36,13 +36,17 @@ export type TestFleet = {
   join(name: string): Promise<{ readonly uuid: string; readonly state: string; readonly agent: Agent }>;
 };
 
-/** Starts a founded control plane. Everything is taken down after the test. */
-export async function startFleet(t: TestContext): Promise<TestFleet> {
+/** Starts a founded control plane, with this config.json if one is given. Everything is taken down after the test. */
+export async function startFleet(t: TestContext, config?: object): Promise<TestFleet> {
   const directory = await mkdtemp(joinPath(tmpdir(), 'holdfast-e2e-'));
   const keyFile = joinPath(directory, 'operator');
   const { privateKey, publicKey } = generateEd25519();
   await writeFile(keyFile, formatSshPrivateKey({ privateKey }), { mode: 0o600 });
   const state = joinPath(directory, 'state');
+  if (config !== undefined) {
+    await mkdir(state, { mode: 0o700 });
+    await writeFile(joinPath(state, 'config.json'), JSON.stringify(config), { mode: 0o600 });
+  }
   const server = await startStandalone({
     stateDirectory: state,
     version: '0.0.0',
