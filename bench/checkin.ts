@@ -1,14 +1,18 @@
 /**
  * The hot path: signed check-ins over held mTLS connections, "no change". Prints one line of JSON: CPU of the server
  * process per check-in, and beside it that of a bare TLS echo of the same messages in the same run. It first proves
- * that signatures are verified, and at the end that the server served exactly what was asked.
+ * that signatures are verified, and at the end that the server served exactly what was asked. Then latencies at half of
+ * that rate, and the server's memory for each connected node.
  *
  *   node bench/checkin.ts [connections] [check-ins per connection]
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { cpus } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, createSecureContext, createServer, type TLSSocket } from 'node:tls';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { openSession, type Session } from '../agent/session.ts';
 import { generateEd25519 } from '../lib/crypto/ed25519.ts';
 import { pemEncode } from '../lib/crypto/x509.ts';
@@ -20,7 +24,7 @@ type Client = { uuid: string; identityPem: string; keyPem: string; certDer: stri
 type Order = { port: number; echoPort: number; authorityDer: string; clients: Client[]; rounds: number };
 
 if (process.send) process.once('message', (order: Order) => void runClient(order));
-else await runServer(Number(process.argv[2] ?? 200), Number(process.argv[3] ?? 50));
+else await runServer(Number(process.argv[2] ?? 1000), Number(process.argv[3] ?? 20));
 
 async function runServer(connections: number, rounds: number): Promise<void> {
   const spy = handlerSpy();
@@ -38,12 +42,21 @@ async function runServer(connections: number, rounds: number): Promise<void> {
     clients: nodes.map(forClient),
     rounds,
   };
+  collect();
+  const rssBefore = process.memoryUsage.rss();
   child.send(order);
   await phase(child, 'connected');
+  collect();
+  const rssPerNode = (process.memoryUsage.rss() - rssBefore) / connections;
   const servedBefore = spy.handled;
   const checkIns = await measure(child, 'check-ins');
   const served = spy.handled - servedBefore;
   if (served !== connections * rounds) throw new Error(`${served} served of ${connections * rounds}`);
+  const perSecond = Math.round((served / checkIns.wallMs) * 1000);
+  child.send({ go: 'half load', perSecond: perSecond / 2 });
+  const { latenciesMs } = await phase(child, 'half load');
+  const paced = spy.handled - servedBefore - served;
+  if (paced !== latenciesMs?.length) throw new Error(`${paced} served of ${latenciesMs?.length}`);
   const floor = await measure(child, 'echo');
   child.disconnect();
   echo.close();
@@ -58,7 +71,13 @@ async function runServer(connections: number, rounds: number): Promise<void> {
     connections,
     checkIns: served,
     cpuUsPerCheckIn: round(perCheckIn),
-    checkInsPerSecond: Math.round((served / checkIns.wallMs) * 1000),
+    checkInsPerSecond: perSecond,
+    atHalfLoad: {
+      perSecond: Math.round(perSecond / 2),
+      p50Ms: round(quantile(latenciesMs, 0.5)),
+      p99Ms: round(quantile(latenciesMs, 0.99)),
+    },
+    rssKbPerNode: Math.round(rssPerNode / 1024),
     cpuUsPerTlsEcho: round(perEcho),
     ratioToFloor: round(perCheckIn / perEcho),
   };
@@ -81,9 +100,18 @@ async function measure(child: ChildProcess, name: string): Promise<{ cpuUs: numb
   return { cpuUs: user + system, wallMs: performance.now() - startedAt };
 }
 
-async function phase(child: ChildProcess, name: string): Promise<void> {
-  const [message] = (await once(child, 'message')) as [{ done: string }];
+type Done = { readonly done: string; readonly latenciesMs?: readonly number[] };
+
+async function phase(child: ChildProcess, name: string): Promise<Done> {
+  const [message] = (await once(child, 'message')) as [Done];
   if (message.done !== name) throw new Error(`The client is at ${message.done}, not at ${name}`);
+  return message;
+}
+
+/** So that memory is what is held, and not what was left behind. */
+function collect(): void {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
 }
 
 async function startEcho({ authority }: GatewayFleet): Promise<{ port: number; close(): void }> {
@@ -122,6 +150,8 @@ async function runClient(order: Order): Promise<void> {
     }),
   );
   process.send?.({ done: 'check-ins' });
+  const [{ perSecond }] = (await once(process, 'message')) as [{ perSecond: number }];
+  process.send?.({ done: 'half load', latenciesMs: await pacedCheckIns(sessions, perSecond) });
   for (const session of sessions) session.close();
   await once(process, 'message');
   const sockets = await Promise.all(order.clients.map(() => openEcho(order.echoPort, authorityDer)));
@@ -129,6 +159,26 @@ async function runClient(order: Order): Promise<void> {
   for (const socket of sockets) socket.destroy();
   process.send?.({ done: 'echo' });
   process.once('disconnect', () => process.exit(0));
+}
+
+/** Check-ins of all sessions in turn at a rate, for three seconds; counted from when each was due, so that no queue hides. */
+async function pacedCheckIns(sessions: readonly Session[], perSecond: number): Promise<number[]> {
+  const total = Math.round(3 * perSecond);
+  const startedAt = performance.now();
+  const latenciesMs: number[] = [];
+  const pending: Promise<void>[] = [];
+  for (let sent = 0; sent < total; ) {
+    const due = Math.min(total, Math.floor(((performance.now() - startedAt) / 1000) * perSecond));
+    for (; sent < due; sent++) {
+      const dueAt = startedAt + (sent / perSecond) * 1000;
+      const session = sessions[sent % sessions.length]!;
+      const done = session.checkIn({ agentVersion: '1.0.0' });
+      pending.push(done.then(() => void latenciesMs.push(performance.now() - dueAt)));
+    }
+    await sleep(1);
+  }
+  await Promise.all(pending);
+  return latenciesMs;
 }
 
 async function openEcho(port: number, authorityDer: Uint8Array): Promise<TLSSocket> {
@@ -150,6 +200,11 @@ async function echoRounds(socket: TLSSocket, rounds: number): Promise<void> {
 function forClient({ uuid, identity, keyPem, certDer }: TestNode): Client {
   const identityPem = identity.privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
   return { uuid, identityPem, keyPem, certDer: Buffer.from(certDer).toString('base64') };
+}
+
+function quantile(values: readonly number[], q: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
 }
 
 function round(value: number): number {
