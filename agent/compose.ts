@@ -7,6 +7,7 @@ import { realpath } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { fromBase64url, fromUtf8 } from '../lib/crypto/encoding.ts';
+import { verifiedProgram } from '../lib/crypto/program.ts';
 import { pemDecode } from '../lib/crypto/x509.ts';
 import { type FleetDescriptor, parseDescriptor } from '../lib/identity/descriptor.ts';
 import type { ControlPlaneDeps } from './control-plane.ts';
@@ -31,10 +32,14 @@ import { newSecretMemory } from './secrets-of-run.ts';
 import { openSession, type Session, type SessionPush } from './session.ts';
 import { type NodeFile, openStateDirectory, readNode, readRequired, type StateDirectory, stateFiles } from './state.ts';
 
-/** The product's own files, wherever it was installed: what this program consists of, and what it was made from. */
-const programTrees = ['agent', 'cli', 'functions', 'lib', 'node_modules', 'package.json'].map((name) =>
-  fileURLToPath(new URL(`../${name}`, import.meta.url)),
-);
+/** The product's own files, wherever it was installed: what this program was loaded from and runs in, or is made of. */
+function programTrees(): readonly string[] {
+  const program = verifiedProgram();
+  if (program !== undefined) return [program.directory, process.execPath];
+  return ['agent', 'cli', 'functions', 'lib', 'node_modules', 'package.json'].map((name) =>
+    fileURLToPath(new URL(`../${name}`, import.meta.url)),
+  );
+}
 
 export type Agent = ControlPlaneDeps & {
   readonly state: StateDirectory;
@@ -82,7 +87,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     redaction,
     memory,
   };
-  const trees = protectTrees([...systemTrees, await realpath(state.path), ...programTrees]);
+  const trees = protectTrees([...systemTrees, await realpath(state.path), ...programTrees()]);
   const guard = allOf(trees, protectByRules());
 
   return {

@@ -1,14 +1,11 @@
 /** The entry of the command `holdfast-agent`: the process's streams, signals and log, and nothing else. */
-import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
-import { z } from 'zod';
+import { requireGate } from '../gate/required.ts';
 import { keepMemoryOutOfCores } from '../lib/secrets/core-dumps.ts';
 import { runAgent } from './program.ts';
 import { createRedaction } from './redaction.ts';
 
-const manifest = z.object({ version: z.string() });
-const { version } = manifest.parse(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')));
-
+const program = requireGate();
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   // Asked twice, it ends at once: the next run converges from wherever this one was.
@@ -29,7 +26,7 @@ process.exitCode = await runAgent(process.argv.slice(2), {
   out: (text) => process.stdout.write(redaction.text(text)),
   err: (text) => process.stderr.write(redaction.text(text)),
   stop: stop.signal,
-  agentVersion: version,
+  agentVersion: program.version,
   redaction,
   logger: pino(
     { base: null, timestamp: pino.stdTimeFunctions.isoTime, hooks: { streamWrite: (line) => redaction.text(line) } },

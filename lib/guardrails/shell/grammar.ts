@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import { Language, Parser, type TreeCursor } from 'web-tree-sitter';
+import { programFile } from '../../crypto/program.ts';
 
 export type Syntax = {
   readonly type: string;
@@ -26,9 +27,13 @@ const maxProgressReports = 20_000;
 
 /** Loads the WebAssembly modules, once for each process. */
 export async function loadGrammar(): Promise<Grammar> {
-  await Parser.init();
   const { resolve } = createRequire(import.meta.url);
-  const language = await Language.load(resolve('@vscode/tree-sitter-wasm/wasm/tree-sitter-bash.wasm'));
+  const [parser, bash] = [
+    programFile('grammar/web-tree-sitter.wasm', () => resolve('web-tree-sitter/web-tree-sitter.wasm')),
+    programFile('grammar/tree-sitter-bash.wasm', () => resolve('@vscode/tree-sitter-wasm/wasm/tree-sitter-bash.wasm')),
+  ];
+  await Parser.init({ wasmBinary: parser });
+  const language = await Language.load(bash);
   return { parse: (source) => parse(language, source) };
 }
 
