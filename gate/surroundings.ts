@@ -55,7 +55,10 @@ export function cleanSurroundings({ execPath, execArgv, argv, env, execute }: Su
   const removed = [...variables, ...options.map((option) => option.replace(/[= ].*/s, ''))];
   const named = removed.join(', ') || `no ${requiredOption}`;
   if (again) throw new GateError('surroundings', `the process can't be rid of what puts code into it: ${named}`);
-  const rest: NodeJS.ProcessEnv = { ...env, [marker]: removed.filter((name) => /^[A-Za-z0-9_-]{1,64}$/.test(name)).join(',') };
+  const rest: NodeJS.ProcessEnv = {
+    ...env,
+    [marker]: removed.filter((name) => /^[A-Za-z0-9_-]{1,64}$/.test(name)).join(','),
+  };
   for (const name of variables) delete rest[name];
   execute?.(execPath, [execPath, requiredOption, ...kept.filter((option) => option !== requiredOption), ...argv], rest);
   throw new GateError('surroundings', `the process was started with what puts code into it: ${named}`);
