@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { apiTokenCommand } from './commands/api-token.ts';
 import { auditCommand } from './commands/audit.ts';
+import { awsCommand } from './commands/aws.ts';
 import { completionCommand } from './commands/completion.ts';
 import { complianceCommand } from './commands/compliance.ts';
 import { driftCommand } from './commands/drift.ts';
@@ -59,6 +60,7 @@ export function buildProgram(terminal: Terminal): Command {
     complianceCommand,
     userCommand,
     apiTokenCommand,
+    awsCommand,
     completionCommand,
   ])
     program.addCommand(make(terminal));

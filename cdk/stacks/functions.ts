@@ -64,6 +64,7 @@ export class FunctionsStack extends FleetStack {
     this.wakeSealer();
     new CfnOutput(this, 'IdentityFunctionName', { value: this.functions.identity.function.functionName });
     new CfnOutput(this, 'AdminFunctionName', { value: this.functions.admin.function.functionName });
+    new CfnOutput(this, 'SealerFunctionName', { value: this.functions.sealer.function.functionName });
   }
 
   private add(name: FunctionName, description: string): BackendFunction {

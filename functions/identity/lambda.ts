@@ -58,6 +58,7 @@ const order = z.discriminatedUnion('holdfast', [
     operatorKeys: z.array(z.string()).min(1).max(64),
     threshold: z.int().min(1).max(64),
   }),
+  z.strictObject({ holdfast: z.literal('describe-fleet') }),
   z.strictObject({ holdfast: z.literal('gateway-certificate'), publicKey: z.string().max(200) }),
 ]);
 
@@ -69,6 +70,10 @@ export async function handler(event: unknown, context: Parameters<ReturnType<typ
     case 'found-fleet': {
       const founded = await foundFleet(parsed, { store, keys, writerId: writerId('identity'), now });
       return { descriptor: toBase64url(founded.bytes), pin: toBase64url(founded.pin) };
+    }
+    case 'describe-fleet': {
+      const { bytes, pin } = await fleet();
+      return { descriptor: toBase64url(bytes), pin: toBase64url(pin) };
     }
     case 'gateway-certificate':
       return gatewayCertificate(parsed.publicKey);

@@ -25,7 +25,8 @@ const emulators = {
   ministack: (port) => [
     join(venv, 'bin/ministack'),
     [],
-    { GATEWAY_PORT: `${port}`, BIND_HOST: '127.0.0.1', LOG_LEVEL: 'WARNING' },
+    // Its IoT broker would listen on every address.
+    { GATEWAY_PORT: `${port}`, BIND_HOST: '127.0.0.1', LOG_LEVEL: 'WARNING', IOT_MTLS_ENABLED: '0' },
   ],
   moto: (port) => [join(venv, 'bin/moto_server'), ['-H', '127.0.0.1', '-p', `${port}`], {}],
 };
