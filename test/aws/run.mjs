@@ -81,7 +81,9 @@ async function start(name, scratch) {
   const port = await freePort();
   const [command, args, environment] = emulators[name](port);
   // No credentials of this machine reach an emulator, and nothing of it lands in the repository.
-  const env = { PATH: `${join(venv, 'bin')}:${process.env.PATH}`, HOME: scratch, TMPDIR: scratch, ...environment };
+  // Functions that it runs get the Node that this is.
+  const path = [join(venv, 'bin'), dirname(process.execPath), process.env.PATH].join(':');
+  const env = { PATH: path, HOME: scratch, TMPDIR: scratch, ...environment };
   const child = spawn(command, args, { cwd: scratch, env, stdio: ['ignore', 'ignore', 'pipe'] });
   let log = '';
   child.stderr.on('data', (chunk) => {
