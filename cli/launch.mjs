@@ -42,7 +42,7 @@ export async function launch(entry) {
     process.exitCode = exitConfig;
     return;
   }
-  await runIn(node, [fileURLToPath(entry), ...process.argv.slice(2)]);
+  await runIn(node, entry);
 }
 
 /**
@@ -76,15 +76,13 @@ export function findPinnedNode(entry) {
 }
 
 /**
- * Runs another Node to its end, with this one's standard streams, signals and exit code.
- *
  * @param {string} node
- * @param {readonly string[]} args
+ * @param {URL} entry
  * @returns {Promise<void>}
  */
-export function runIn(node, args) {
+function runIn(node, entry) {
   return new Promise((resolve) => {
-    const child = spawn(node, args, { stdio: 'inherit' });
+    const child = spawn(node, [fileURLToPath(entry), ...process.argv.slice(2)], { stdio: 'inherit' });
     const relays = relayed.map((signal) => {
       const relay = () => {
         if (!(process.stdin.isTTY && sentByTerminal.includes(signal))) {

@@ -1,6 +1,7 @@
 /** The command tree, and the one place where whatever was thrown becomes an exit code and a message. */
 import { Command, CommanderError } from 'commander';
 import { apiTokenCommand } from './commands/api-token.ts';
+import { artifactCommand } from './commands/artifact.ts';
 import { auditCommand } from './commands/audit.ts';
 import { awsCommand } from './commands/aws.ts';
 import { completionCommand } from './commands/completion.ts';
@@ -56,6 +57,7 @@ export function buildProgram(terminal: Terminal): Command {
     tokenCommand,
     policyCommand,
     secretCommand,
+    artifactCommand,
     auditCommand,
     complianceCommand,
     userCommand,

@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { StandaloneError } from '../../functions/standalone/errors.ts';
 import { createServerLog } from '../../functions/standalone/log.ts';
-import { requireGate } from '../../gate/required.ts';
 import { toBase64url } from '../../lib/crypto/encoding.ts';
 import { keepMemoryOutOfCores } from '../../lib/secrets/core-dumps.ts';
 import { collect, globalsOf, parseCount } from '../command.ts';
@@ -35,7 +34,6 @@ export function upCommand(terminal: Terminal): Command {
     )
     .action(async (options: UpOptions, command: Command) => {
       const { state, json } = globalsOf(command);
-      requireGate();
       keepMemoryOutOfCores();
       const stopped = terminal.stopped();
       const server = await open(state, options, terminal);

@@ -1,6 +1,7 @@
 /** Problem details (RFC 9457): the one place where anything becomes an HTTP error, and where it is decided what a caller learns. */
 import type { Logger } from 'pino';
 import { AccessError } from '../../lib/access/errors.ts';
+import { RolloutError } from '../../lib/artifacts/rollout-errors.ts';
 import { AuditError } from '../../lib/audit/port.ts';
 import { CryptoError } from '../../lib/crypto/errors.ts';
 import { IdentityError } from '../../lib/identity/errors.ts';
@@ -105,10 +106,33 @@ export function toProblem(error: unknown): Problem {
       cause: error,
       reason: error.code,
     });
+  if (error instanceof RolloutError) return fromRollout(error);
   if (error instanceof SecretsError) return fromSecrets(error);
   if (error instanceof CryptoError) return new Problem('invalid-request', error.message, { reason: error.code });
   if (error instanceof AccessError) return fromAccess(error);
   return new Problem('internal', '', { cause: error });
+}
+
+function fromRollout(error: RolloutError): Problem {
+  const options = { cause: error, reason: error.reason };
+  switch (error.code) {
+    case 'unknown_build':
+    case 'unknown_ring':
+      return new Problem('not-found', error.message, options);
+    case 'exists':
+    case 'conflict':
+      return new Problem('conflict', error.message, options);
+    case 'bad_ring':
+      return new Problem('invalid-request', error.message, options);
+    case 'no_keys':
+    case 'refused':
+    case 'missing_part':
+    case 'too_large':
+    case 'not_halted':
+      return new Problem('refused', error.message, options);
+    default:
+      return error.code satisfies never;
+  }
 }
 
 function fromAccess(error: AccessError): Problem {
@@ -174,24 +198,16 @@ function fromSecrets(error: SecretsError): Problem {
   }
 }
 
-/** Whoever operates the server can mend these, so they are told apart. */
-const cannotWrite = {
-  full: 'the disk of the control plane is full, so nothing was done: free some space on it, then try again',
-  read_only:
-    'the control plane may not write to its own disk, so nothing was done: give it back that right, then try again',
-} as const;
-
 function fromStore(error: StoreError): Problem {
   switch (error.code) {
     case 'conflict':
       return new Problem('conflict', 'somebody else changed the same thing at the same time; try again', {
         cause: error,
       });
-    case 'full':
-    case 'read_only':
-      return new Problem('unavailable', cannotWrite[error.code], { cause: error, reason: error.code });
     case 'unavailable':
     case 'unknown_outcome':
+    case 'full':
+    case 'read_only':
     case 'closed':
       return new Problem('unavailable', 'the store did not accept the operation', { cause: error, reason: error.code });
     case 'invalid':
@@ -207,8 +223,6 @@ function fromAudit(error: AuditError): Problem {
   switch (error.code) {
     // No operation without its entry: when the log can't take it, the operation did not happen.
     case 'unavailable':
-      if (error.cause instanceof StoreError && (error.cause.code === 'full' || error.cause.code === 'read_only'))
-        return fromStore(error.cause);
       return new Problem('unavailable', 'the audit log did not accept the entry, so nothing was done', {
         cause: error,
         reason: 'audit_unavailable',

@@ -9,6 +9,7 @@ import type { BlobStore } from '../../lib/store/blobs.ts';
 import type { Store } from '../../lib/store/port.ts';
 import type { Route } from './route.ts';
 import { apiTokenRoutes } from './routes/api-tokens.ts';
+import { artifactRoutes } from './routes/artifacts.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { complianceRoutes } from './routes/compliance.ts';
 import { driftRoutes } from './routes/drift.ts';
@@ -52,6 +53,7 @@ export function adminRoutes(deps: AdminDeps): readonly Route[] {
     ...tokenRoutes(deps),
     ...releaseRoutes({ ...deps, trust: deps.descriptor }),
     ...(secrets === undefined ? [] : secretRoutes({ ...deps, secrets, origin: deps.descriptor.log.origin })),
+    ...artifactRoutes(deps),
     ...auditRoutes(deps),
     ...complianceRoutes(deps),
     ...eventRoutes(deps),

@@ -1,5 +1,6 @@
 /**
- * Downloads: a node gets the blobs of the crates that are bound to it in the current release, and no others. Whether
+ * Downloads: a node gets the blobs of the crates that are bound to it in the current release, the parts of the build of
+ * the agent that its ring runs, and no others. Whether
  * a blob exists is not revealed: what a node may not have and what there is not are refused alike.
  */
 import type { AuditLog } from '../../lib/audit/port.ts';
@@ -16,6 +17,7 @@ import { denyNode } from './denials.ts';
 import { RequestRefused } from './refusals.ts';
 import { refuseQuarantined } from './session.ts';
 import type { Reply, StreamHandler, VerifiedRequest } from './stream.ts';
+import type { WantedBuilds } from './wanted-builds.ts';
 
 export const maxChunkBytes = 256 * 1024;
 
@@ -24,6 +26,7 @@ export type DownloadDeps = {
   readonly blobs: Pick<BlobStore, 'get'>;
   readonly audit: Pick<AuditLog, 'deny'>;
   readonly currentRelease: CurrentRelease;
+  readonly builds: WantedBuilds;
 };
 
 export function downloadHandler(deps: DownloadDeps): StreamHandler<DownloadRequest> {
@@ -45,7 +48,7 @@ async function download(deps: DownloadDeps, verified: VerifiedRequest<DownloadRe
   const { node, request } = verified;
   refuseQuarantined(node);
   const digest = toHex(request.digest) as BlobDigest;
-  if (!(await isEntitled(deps, node.uuid, digest))) {
+  if (!(await deps.builds.hasPart(node, digest)) && !(await isEntitled(deps, node.uuid, digest))) {
     denyNode(deps.audit, { reason: 'not_entitled', method: gatewayMethod('download').path, uuid: node.uuid });
     throw new RequestRefused('PERMISSION_DENIED', 'The blob is in no crate that is bound to this node.');
   }

@@ -6,6 +6,7 @@
 import type { TLSSocket } from 'node:tls';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
+import { recordOutcome } from '../../lib/artifacts/outcomes.ts';
 import type { AuditLog } from '../../lib/audit/port.ts';
 import type { LogSource } from '../../lib/audit/publication.ts';
 import type { DirectoryChange, NodeDirectory } from '../../lib/identity/directory.ts';
@@ -27,11 +28,12 @@ import { createSeenLog } from './seen.ts';
 import { addGatewayService, type GatewayHandlers } from './service.ts';
 import { sessionHandler } from './session.ts';
 import { type GatewayTls, listen } from './transport.ts';
+import { createWantedBuilds } from './wanted-builds.ts';
 
 export type GatewayDeps = {
   readonly store: Store;
   readonly blobs: Pick<BlobStore, 'get'>;
-  readonly audit: Pick<AuditLog, 'deny'>;
+  readonly audit: Pick<AuditLog, 'deny' | 'append'>;
   readonly directory: NodeDirectory;
   /** Where the audit log is published, so that nodes can follow it. */
   readonly publication?: LogSource;
@@ -83,6 +85,7 @@ export async function startGateway(deps: GatewayDeps, options: GatewayOptions): 
     connected: () => connections.size,
     random,
   });
+  const builds = createWantedBuilds({ store, rings: directory.rings });
   const handlers: GatewayHandlers = {
     session: sessionHandler({
       directory,
@@ -92,6 +95,8 @@ export async function startGateway(deps: GatewayDeps, options: GatewayOptions): 
       log: createLogFollowing({ publication: deps.publication, now }),
       runs: createRunStore(store),
       facts: createFactsStore({ store, now }),
+      builds,
+      recordUpdate: (node, outcome) => recordOutcome({ store, audit, now }, node, outcome),
       resolveSecrets: resolveSecretsHandler({
         store,
         blobs: deps.blobs,
@@ -103,7 +108,7 @@ export async function startGateway(deps: GatewayDeps, options: GatewayOptions): 
       now,
       limits,
     }),
-    download: downloadHandler({ store, blobs: deps.blobs, audit, currentRelease }),
+    download: downloadHandler({ store, blobs: deps.blobs, audit, currentRelease, builds }),
   };
   let draining = false;
   let closed = false;
@@ -152,6 +157,7 @@ export async function startGateway(deps: GatewayDeps, options: GatewayOptions): 
         pushes.wake(change.uuid, change.run);
         return;
       case 'secrets':
+      case 'rings':
         pushes.checkIn();
         return;
       case 'node':

@@ -1,9 +1,16 @@
 /** The session: an agent checks in, fetches the release, and reports its runs. */
 
+import type { UpdateOutcome } from '../../lib/artifacts/outcomes.ts';
+import { wantedBuild } from '../../lib/artifacts/rings.ts';
 import { fromHex, toHex } from '../../lib/crypto/encoding.ts';
 import type { DirectoryNode, NodeDirectory } from '../../lib/identity/directory.ts';
 import type { ReleaseRef } from '../../lib/identity/nodes.ts';
-import type { CheckIn, Request, ResolveSecrets } from '../../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
+import type {
+  CheckIn,
+  ReportUpdate,
+  Request,
+  ResolveSecrets,
+} from '../../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
 import { type AnswerInit, decodeRequest, encodeAnswer, withCounter } from '../../lib/wire/messages.ts';
 import type { CurrentRelease } from './current-release.ts';
 import type { FactsStore } from './facts.ts';
@@ -17,15 +24,20 @@ import type { ResolveSecretsHandler } from './secrets.ts';
 import type { SeenLog } from './seen.ts';
 import type { Reply, StreamHandler, VerifiedRequest } from './stream.ts';
 import { cleanText } from './text.ts';
+import { parseUpdateReport } from './update-report.ts';
+import type { WantedBuilds } from './wanted-builds.ts';
 
 export type SessionDeps = {
-  readonly directory: Pick<NodeDirectory, 'release' | 'secretsEpoch'>;
+  readonly directory: Pick<NodeDirectory, 'release' | 'secretsEpoch' | 'rings'>;
   readonly currentRelease: CurrentRelease;
   readonly pacing: Pacing;
   readonly seen: SeenLog;
   readonly runs: RunStore;
   readonly facts: FactsStore;
   readonly log: LogFollowing;
+  readonly builds: WantedBuilds;
+  /** Durable, and counted, when it returns. */
+  readonly recordUpdate: (node: DirectoryNode, outcome: UpdateOutcome) => Promise<void>;
   readonly resolveSecrets: ResolveSecretsHandler;
   readonly now: () => number;
   readonly limits: Pick<GatewayLimits, 'maxBodyBytes' | 'maxInFlight'>;
@@ -53,6 +65,10 @@ export function sessionHandler(deps: SessionDeps): StreamHandler<Request> {
           return followLog(deps, verified, Number(request.value.size), reply);
         case 'resolveSecrets':
           return resolveSecrets(deps, verified, request.value, reply);
+        case 'fetchBuild':
+          return fetchBuild(deps, verified, toHex(request.value.sha256), reply);
+        case 'reportUpdate':
+          return reportUpdate(deps, verified, request.value, reply);
         case undefined:
           throw new RequestRefused('UNIMPLEMENTED', 'This gateway does not know the request.');
         default:
@@ -71,7 +87,8 @@ function checkIn(deps: SessionDeps, verified: VerifiedRequest<Request>, held: Ch
   const secretsEpoch = quarantined ? 0 : deps.directory.secretsEpoch();
   const isCurrent = current === undefined || holds(held, current);
   const factsWanted = held.factsDigest.length === 32 && toHex(held.factsDigest) !== node.factsDigest;
-  if (!quarantined && isCurrent && held.secretsEpoch === secretsEpoch && !factsWanted) {
+  const build = quarantined ? undefined : wantedBuild(deps.directory.rings().rings, node, held.agentVersion);
+  if (!quarantined && isCurrent && held.secretsEpoch === secretsEpoch && !factsWanted && build === undefined) {
     reply.send(withCounter(counter, deps.pacing.unchanged()));
     return;
   }
@@ -84,6 +101,7 @@ function checkIn(deps: SessionDeps, verified: VerifiedRequest<Request>, held: Ch
       secretsEpoch,
       factsWanted,
       ...(quarantined || isCurrent ? {} : { release: wireRef(current) }),
+      ...(build === undefined ? {} : { build: wireBuild(build) }),
     },
   });
 }
@@ -122,6 +140,29 @@ async function reportFacts(
   answer(reply, counter, { case: 'reportFacts', value: {} });
 }
 
+async function fetchBuild(
+  deps: SessionDeps,
+  { node, counter }: VerifiedRequest<Request>,
+  sha256: string,
+  reply: Reply,
+) {
+  refuseQuarantined(node);
+  const build = await deps.builds.get(node, sha256);
+  if (!build) throw new RequestRefused('PERMISSION_DENIED', 'The build is not the one that this node should run.');
+  const value = { manifest: build.manifest, parts: build.parts.map(fromHex) };
+  answer(reply, counter, { case: 'fetchBuild', value });
+}
+
+async function reportUpdate(
+  deps: SessionDeps,
+  { node, counter }: VerifiedRequest<Request>,
+  report: ReportUpdate,
+  reply: Reply,
+) {
+  await deps.recordUpdate(node, parseUpdateReport(report));
+  answer(reply, counter, { case: 'reportUpdate', value: {} });
+}
+
 async function resolveSecrets(
   deps: SessionDeps,
   verified: VerifiedRequest<Request>,
@@ -141,6 +182,10 @@ export function refuseQuarantined(node: DirectoryNode): void {
 /** A release on the wire. */
 export function wireRef({ number, digest }: ReleaseRef): { number: number; digest: Uint8Array } {
   return { number, digest: fromHex(digest) };
+}
+
+function wireBuild({ ring: { rollout, version }, sha256 }: NonNullable<ReturnType<typeof wantedBuild>>) {
+  return { rollout, version, sha256: fromHex(sha256) };
 }
 
 function answer(reply: Reply, counter: number, value: NonNullable<AnswerInit['answer']>): void {

@@ -30,8 +30,7 @@ export function statePaths(root: string) {
     lock: join(root, 'run', 'lock.sqlite'),
     serverLog: join(root, 'server.log'),
     demo: join(root, 'demo'),
-    /** Builds of the checkout that `npm start` runs; see build/develop.ts. */
-    build: join(root, 'build'),
+    demoCache: join(root, 'demo', 'cache'),
   } as const;
 }
 

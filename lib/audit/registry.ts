@@ -129,6 +129,39 @@ export const operations = define({
     code: 'HF0510',
     detail: z.strictObject({ release: z.int(), paths: z.array(text(220)).max(512) }),
   },
+  'artifact.trust': {
+    code: 'HF0700',
+    detail: z.strictObject({ threshold: z.int(), keys: z.array(text(100)).max(16) }),
+  },
+  'artifact.publish': { code: 'HF0701', detail: z.strictObject({ sha256: text(64), size: z.int() }) },
+  'artifact.refuse': { code: 'HF0702', detail: z.strictObject({ reason }) },
+  'artifact.rollout': {
+    code: 'HF0703',
+    detail: z.strictObject({
+      version: text(64),
+      rollout: z.int(),
+      labels: z.record(text(63), text(63)),
+      percent: z.int(),
+      pin: text(8),
+      nodes: z.int(),
+    }),
+  },
+  'artifact.halt': {
+    code: 'HF0704',
+    detail: z.strictObject({ version: text(64), rollout: z.int(), reason: text(200) }),
+  },
+  'artifact.resume': { code: 'HF0705', detail: z.strictObject({ version: text(64), rollout: z.int() }) },
+  'node.update': {
+    code: 'HF0710',
+    detail: z.strictObject({
+      ring: text(32),
+      rollout: z.int(),
+      version: text(64),
+      from: text(64),
+      result: text(16),
+      reason: reason.optional(),
+    }),
+  },
   'secret.refuse': { code: 'HF0511', detail: z.strictObject({ reason, release: z.int() }) },
 });
 

@@ -5,8 +5,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import { noRings, parseRings, type Rings, ringsKey } from '../artifacts/rings.ts';
 import type { Ed25519PublicKey } from '../crypto/ed25519.ts';
 import { type Change, type FeedPosition, type Item, type Key, type Store, StoreError } from '../store/port.ts';
+import type { Labels } from './names.ts';
 import { type NodeState, nodeItems, parseNode, type ReleaseRef, wakePartition } from './nodes.ts';
 
 /** After this long without a successful read of the feed, what is in memory may miss a revocation. */
@@ -22,6 +24,9 @@ export type DirectoryNode = {
   readonly seenAt?: number;
   /** SHA-256 of the newest facts that it reported, hexadecimal. */
   readonly factsDigest?: string;
+  /** As enrolled. */
+  readonly labels: Labels;
+  readonly platform: string;
 };
 
 /** A node without `node` is gone or unreadable: it is unknown from then on, and its streams must be cut too. */
@@ -29,6 +34,8 @@ export type DirectoryChange =
   | { readonly kind: 'node'; readonly uuid: string; readonly node?: DirectoryNode }
   | { readonly kind: 'release'; readonly release: ReleaseRef }
   | { readonly kind: 'secrets'; readonly epoch: number }
+  /** A ring was given another build, halted, or resumed. */
+  | { readonly kind: 'rings' }
   /** An operator asked for the node to check in, and to converge when `run`. */
   | { readonly kind: 'wake'; readonly uuid: string; readonly run: boolean };
 
@@ -40,6 +47,8 @@ export interface NodeDirectory {
   release(): ReleaseRef | undefined;
   /** The fleet's secrets epoch; 0 before the first secret. */
   secretsEpoch(): number;
+  /** Which builds of the agent which nodes should run. */
+  rings(): Rings;
   /** Called for every change of a node's state or key, of the current release and of the secrets epoch. Returns its own cancellation. */
   onChange(listener: (change: DirectoryChange) => void): () => void;
   readonly size: number;
@@ -69,6 +78,7 @@ export async function openNodeDirectory(deps: DirectoryDeps): Promise<NodeDirect
   let nodes = new Map<string, DirectoryNode>();
   let release: ReleaseRef | undefined;
   let epoch = 0;
+  let rings = noRings;
   let heardAt = now();
 
   let position = await load();
@@ -79,6 +89,7 @@ export async function openNodeDirectory(deps: DirectoryDeps): Promise<NodeDirect
     fresh: () => now() - heardAt <= maxSilenceMs && !stop.signal.aborted,
     release: () => release,
     secretsEpoch: () => epoch,
+    rings: () => rings,
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -105,12 +116,14 @@ export async function openNodeDirectory(deps: DirectoryDeps): Promise<NodeDirect
     }
     const current = await store.get(currentRelease);
     const secrets = await store.get(secretsEpoch);
+    const ringsItem = await store.get(ringsKey);
     nodes = loaded;
     heardAt = askedAt;
     for (const uuid of before.keys()) if (!loaded.has(uuid)) tell({ kind: 'node', uuid });
     for (const [uuid, node] of loaded) if (differs(before.get(uuid), node)) tell({ kind: 'node', uuid, node });
     if (current) takeRelease(current);
     if (secrets) takeEpoch(secrets);
+    if (ringsItem) takeRings(ringsItem);
     return start;
   }
 
@@ -148,6 +161,7 @@ export async function openNodeDirectory(deps: DirectoryDeps): Promise<NodeDirect
     if (key.pk.startsWith('node#')) takeNode(key.sk, item);
     else if (key.pk === currentRelease.pk && key.sk === currentRelease.sk && item) takeRelease(item);
     else if (key.pk === wakePartition && item) tell({ kind: 'wake', uuid: key.sk, run: item['run'] === true });
+    else if (key.pk === ringsKey.pk && key.sk === ringsKey.sk && item) takeRings(item);
     else if (key.pk === secretsEpoch.pk && key.sk === secretsEpoch.sk && item) takeEpoch(item);
   }
 
@@ -190,14 +204,25 @@ export async function openNodeDirectory(deps: DirectoryDeps): Promise<NodeDirect
     tell({ kind: 'secrets', epoch });
   }
 
+  function takeRings(item: Item): void {
+    const parsed = parseRings(item);
+    if (parsed === undefined) {
+      logger.error('The rings in the store can not be read');
+      return;
+    }
+    if (parsed.revision <= rings.revision) return;
+    rings = parsed;
+    tell({ kind: 'rings' });
+  }
+
   function readNode(item: Item): DirectoryNode | undefined {
     try {
-      const { uuid, name, state, revision, identityKey, seenAt, factsDigest } = parseNode(item);
+      const { uuid, name, state, revision, identityKey, seenAt, factsDigest, labels, platform } = parseNode(item);
       const known = {
         ...(seenAt === undefined ? {} : { seenAt }),
         ...(factsDigest === undefined ? {} : { factsDigest }),
       };
-      return { uuid, name, state, revision, identityKey, ...known };
+      return { uuid, name, state, revision, identityKey, labels: shared(labels), platform, ...known };
     } catch (error) {
       logger.error({ err: error }, 'A stored node can not be read and is refused');
       return undefined;
@@ -213,6 +238,13 @@ export async function openNodeDirectory(deps: DirectoryDeps): Promise<NodeDirect
       }
     }
   }
+}
+
+const noLabels: Labels = Object.freeze({});
+
+/** Most nodes have few labels, and very many have none. */
+function shared(labels: Labels): Labels {
+  return Object.keys(labels).length === 0 ? noLabels : labels;
 }
 
 function differs(held: DirectoryNode | undefined, node: DirectoryNode): boolean {

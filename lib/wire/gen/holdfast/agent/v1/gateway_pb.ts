@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file holdfast/agent/v1/gateway.proto.
  */
 export const file_holdfast_agent_v1_gateway: GenFile = /*@__PURE__*/
-  fileDesc("Ch9ob2xkZmFzdC9hZ2VudC92MS9nYXRld2F5LnByb3RvEhFob2xkZmFzdC5hZ2VudC52MSI8CghFbnZlbG9wZRIPCgdjb3VudGVyGAEgASgNEhEKCXNpZ25hdHVyZRgCIAEoDBIMCgRib2R5GAMgASgMInoKCUNoYWxsZW5nZRIRCgljaGFsbGVuZ2UYASABKAwSLwoLc2VydmVyX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBmxpbWl0cxgDIAEoCzIZLmhvbGRmYXN0LmFnZW50LnYxLkxpbWl0cyI3CgZMaW1pdHMSFgoObWF4X2JvZHlfYnl0ZXMYASABKA0SFQoNbWF4X2luX2ZsaWdodBgCIAEoDSLcAgoHUmVxdWVzdBIuCghjaGVja19pbhgBIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLkNoZWNrSW5IABIyCgpyZXBvcnRfcnVuGAIgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0UnVuSAASOAoNZmV0Y2hfcmVsZWFzZRgDIAEoCzIfLmhvbGRmYXN0LmFnZW50LnYxLkZldGNoUmVsZWFzZUgAEjwKD3Jlc29sdmVfc2VjcmV0cxgEIAEoCzIhLmhvbGRmYXN0LmFnZW50LnYxLlJlc29sdmVTZWNyZXRzSAASNgoMcmVwb3J0X2ZhY3RzGAogASgLMh4uaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0RmFjdHNIABIyCgpmb2xsb3dfbG9nGB4gASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuRm9sbG93TG9nSABCCQoHcmVxdWVzdCIZCglGb2xsb3dMb2cSDAoEc2l6ZRgBIAEoBCJ9CgdDaGVja0luEhYKDnJlbGVhc2VfbnVtYmVyGAEgASgNEhYKDnJlbGVhc2VfZGlnZXN0GAIgASgMEhUKDWFnZW50X3ZlcnNpb24YAyABKAkSFQoNc2VjcmV0c19lcG9jaBgEIAEoDRIUCgxmYWN0c19kaWdlc3QYCiABKAwiHAoLUmVwb3J0RmFjdHMSDQoFZmFjdHMYASABKAwiOQoJUmVwb3J0UnVuEiwKBnJlcG9ydBgBIAEoCzIcLmhvbGRmYXN0LmFnZW50LnYxLlJ1blJlcG9ydCL3AQoJUnVuUmVwb3J0Eg4KBnJ1bl9pZBgBIAEoCRIrCgdzdGFydGVkGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkdXJhdGlvbl9tcxgDIAEoDRIWCg5yZWxlYXNlX251bWJlchgEIAEoDRIWCg5yZWxlYXNlX2RpZ2VzdBgFIAEoDBIPCgdkcnlfcnVuGAYgASgIEjIKB3Jlc3VsdHMYByADKAsyIS5ob2xkZmFzdC5hZ2VudC52MS5SZXNvdXJjZVJlc3VsdBIUCgxkcm9wcGVkX3J1bnMYCCABKA0SDQoFZXJyb3IYCSABKAkidgoOUmVzb3VyY2VSZXN1bHQSEAoIcmVzb3VyY2UYASABKAkSLQoGcmVzdWx0GAIgASgOMh0uaG9sZGZhc3QuYWdlbnQudjEuUmVzdWx0S2luZBIOCgZyZWFzb24YAyABKAkSEwoLZHVyYXRpb25fbXMYBCABKA0iDgoMRmV0Y2hSZWxlYXNlIjcKDlJlc29sdmVTZWNyZXRzEhYKDnJlbGVhc2VfZGlnZXN0GAEgASgMEg0KBXBhdGhzGAIgAygJIiEKD0Rvd25sb2FkUmVxdWVzdBIOCgZkaWdlc3QYASABKAwimgQKBkFuc3dlchIPCgdjb3VudGVyGAEgASgNEjEKCWNoYWxsZW5nZRgCIAEoCzIcLmhvbGRmYXN0LmFnZW50LnYxLkNoYWxsZW5nZUgAEjQKCGNoZWNrX2luGAMgASgLMiAuaG9sZGZhc3QuYWdlbnQudjEuQ2hlY2tJbkFuc3dlckgAEjgKCnJlcG9ydF9ydW4YBCABKAsyIi5ob2xkZmFzdC5hZ2VudC52MS5SZXBvcnRSdW5BbnN3ZXJIABI+Cg1mZXRjaF9yZWxlYXNlGAUgASgLMiUuaG9sZGZhc3QuYWdlbnQudjEuRmV0Y2hSZWxlYXNlQW5zd2VySAASLQoHcmVmdXNhbBgGIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLlJlZnVzYWxIABInCgRwdXNoGAcgASgLMhcuaG9sZGZhc3QuYWdlbnQudjEuUHVzaEgAEkIKD3Jlc29sdmVfc2VjcmV0cxgIIAEoCzInLmhvbGRmYXN0LmFnZW50LnYxLlJlc29sdmVTZWNyZXRzQW5zd2VySAASPAoMcmVwb3J0X2ZhY3RzGBQgASgLMiQuaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0RmFjdHNBbnN3ZXJIABI4Cgpmb2xsb3dfbG9nGB4gASgLMiIuaG9sZGZhc3QuYWdlbnQudjEuRm9sbG93TG9nQW5zd2VySABCCAoGYW5zd2VyIjQKD0ZvbGxvd0xvZ0Fuc3dlchISCgpjaGVja3BvaW50GAEgASgMEg0KBXByb29mGAIgAygMIpsBCg1DaGVja0luQW5zd2VyEhgKEG5leHRfY2hlY2tfaW5fbXMYASABKA0SLgoHcmVsZWFzZRgCIAEoCzIdLmhvbGRmYXN0LmFnZW50LnYxLlJlbGVhc2VSZWYSEwoLcXVhcmFudGluZWQYAyABKAgSFQoNc2VjcmV0c19lcG9jaBgEIAEoDRIUCgxmYWN0c193YW50ZWQYCiABKAgiLAoKUmVsZWFzZVJlZhIOCgZudW1iZXIYASABKA0SDgoGZGlnZXN0GAIgASgMIhEKD1JlcG9ydFJ1bkFuc3dlciITChFSZXBvcnRGYWN0c0Fuc3dlciI6ChJGZXRjaFJlbGVhc2VBbnN3ZXISEAoIbWFuaWZlc3QYASABKAwSEgoKc2lnbmF0dXJlcxgCIAMoCSJZChRSZXNvbHZlU2VjcmV0c0Fuc3dlchINCgVlcG9jaBgBIAEoDRIyCgdzZWNyZXRzGAIgAygLMiEuaG9sZGZhc3QuYWdlbnQudjEuUmVzb2x2ZWRTZWNyZXQibQoOUmVzb2x2ZWRTZWNyZXQSDAoEcGF0aBgBIAEoCRIxCgZzZWFsZWQYAiABKAsyHy5ob2xkZmFzdC5hZ2VudC52MS5TZWFsZWRTZWNyZXRIABIQCgZyZWFzb24YAyABKAlIAEIICgZyZXN1bHQiQAoMU2VhbGVkU2VjcmV0Eg8KB3ZlcnNpb24YASABKA0SCwoDZW5jGAIgASgMEhIKCmNpcGhlcnRleHQYAyABKAwiKgoHUmVmdXNhbBIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCSKUAQoEUHVzaBIwCgdyZWxlYXNlGAEgASgLMh0uaG9sZGZhc3QuYWdlbnQudjEuUmVsZWFzZVJlZkgAEicKBHdha2UYAiABKAsyFy5ob2xkZmFzdC5hZ2VudC52MS5XYWtlSAASKQoFZHJhaW4YAyABKAsyGC5ob2xkZmFzdC5hZ2VudC52MS5EcmFpbkgAQgYKBHB1c2giEwoEV2FrZRILCgNydW4YASABKAgiIwoFRHJhaW4SGgoScmVjb25uZWN0X2FmdGVyX21zGAEgASgNIqkBCgVDaHVuaxIxCgljaGFsbGVuZ2UYASABKAsyHC5ob2xkZmFzdC5hZ2VudC52MS5DaGFsbGVuZ2VIABIOCgRkYXRhGAIgASgMSAASJQoDZW5kGAMgASgLMhYuaG9sZGZhc3QuYWdlbnQudjEuRW5kSAASLQoHcmVmdXNhbBgEIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLlJlZnVzYWxIAEIHCgVjaHVuayIaCgNFbmQSEwoLdG90YWxfYnl0ZXMYASABKA0q2QEKClJlc3VsdEtpbmQSGwoXUkVTVUxUX0tJTkRfVU5TUEVDSUZJRUQQABIZChVSRVNVTFRfS0lORF9VTkNIQU5HRUQQARIXChNSRVNVTFRfS0lORF9DUkVBVEVEEAISFwoTUkVTVUxUX0tJTkRfVVBEQVRFRBADEhcKE1JFU1VMVF9LSU5EX1JFTU9WRUQQBBIXChNSRVNVTFRfS0lORF9TS0lQUEVEEAUSFwoTUkVTVUxUX0tJTkRfQkxPQ0tFRBAGEhYKElJFU1VMVF9LSU5EX0ZBSUxFRBAHMpcBCgdHYXRld2F5EkUKB1Nlc3Npb24SGy5ob2xkZmFzdC5hZ2VudC52MS5FbnZlbG9wZRoZLmhvbGRmYXN0LmFnZW50LnYxLkFuc3dlcigBMAESRQoIRG93bmxvYWQSGy5ob2xkZmFzdC5hZ2VudC52MS5FbnZlbG9wZRoYLmhvbGRmYXN0LmFnZW50LnYxLkNodW5rKAEwAWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("Ch9ob2xkZmFzdC9hZ2VudC92MS9nYXRld2F5LnByb3RvEhFob2xkZmFzdC5hZ2VudC52MSI8CghFbnZlbG9wZRIPCgdjb3VudGVyGAEgASgNEhEKCXNpZ25hdHVyZRgCIAEoDBIMCgRib2R5GAMgASgMInoKCUNoYWxsZW5nZRIRCgljaGFsbGVuZ2UYASABKAwSLwoLc2VydmVyX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBmxpbWl0cxgDIAEoCzIZLmhvbGRmYXN0LmFnZW50LnYxLkxpbWl0cyI3CgZMaW1pdHMSFgoObWF4X2JvZHlfYnl0ZXMYASABKA0SFQoNbWF4X2luX2ZsaWdodBgCIAEoDSLMAwoHUmVxdWVzdBIuCghjaGVja19pbhgBIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLkNoZWNrSW5IABIyCgpyZXBvcnRfcnVuGAIgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0UnVuSAASOAoNZmV0Y2hfcmVsZWFzZRgDIAEoCzIfLmhvbGRmYXN0LmFnZW50LnYxLkZldGNoUmVsZWFzZUgAEjwKD3Jlc29sdmVfc2VjcmV0cxgEIAEoCzIhLmhvbGRmYXN0LmFnZW50LnYxLlJlc29sdmVTZWNyZXRzSAASNgoMcmVwb3J0X2ZhY3RzGAogASgLMh4uaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0RmFjdHNIABIyCgpmb2xsb3dfbG9nGB4gASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuRm9sbG93TG9nSAASNAoLZmV0Y2hfYnVpbGQYKCABKAsyHS5ob2xkZmFzdC5hZ2VudC52MS5GZXRjaEJ1aWxkSAASOAoNcmVwb3J0X3VwZGF0ZRgpIAEoCzIfLmhvbGRmYXN0LmFnZW50LnYxLlJlcG9ydFVwZGF0ZUgAQgkKB3JlcXVlc3QiGQoJRm9sbG93TG9nEgwKBHNpemUYASABKAQifQoHQ2hlY2tJbhIWCg5yZWxlYXNlX251bWJlchgBIAEoDRIWCg5yZWxlYXNlX2RpZ2VzdBgCIAEoDBIVCg1hZ2VudF92ZXJzaW9uGAMgASgJEhUKDXNlY3JldHNfZXBvY2gYBCABKA0SFAoMZmFjdHNfZGlnZXN0GAogASgMIhwKC1JlcG9ydEZhY3RzEg0KBWZhY3RzGAEgASgMIjkKCVJlcG9ydFJ1bhIsCgZyZXBvcnQYASABKAsyHC5ob2xkZmFzdC5hZ2VudC52MS5SdW5SZXBvcnQi9wEKCVJ1blJlcG9ydBIOCgZydW5faWQYASABKAkSKwoHc3RhcnRlZBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLZHVyYXRpb25fbXMYAyABKA0SFgoOcmVsZWFzZV9udW1iZXIYBCABKA0SFgoOcmVsZWFzZV9kaWdlc3QYBSABKAwSDwoHZHJ5X3J1bhgGIAEoCBIyCgdyZXN1bHRzGAcgAygLMiEuaG9sZGZhc3QuYWdlbnQudjEuUmVzb3VyY2VSZXN1bHQSFAoMZHJvcHBlZF9ydW5zGAggASgNEg0KBWVycm9yGAkgASgJInYKDlJlc291cmNlUmVzdWx0EhAKCHJlc291cmNlGAEgASgJEi0KBnJlc3VsdBgCIAEoDjIdLmhvbGRmYXN0LmFnZW50LnYxLlJlc3VsdEtpbmQSDgoGcmVhc29uGAMgASgJEhMKC2R1cmF0aW9uX21zGAQgASgNIg4KDEZldGNoUmVsZWFzZSI3Cg5SZXNvbHZlU2VjcmV0cxIWCg5yZWxlYXNlX2RpZ2VzdBgBIAEoDBINCgVwYXRocxgCIAMoCSIhCg9Eb3dubG9hZFJlcXVlc3QSDgoGZGlnZXN0GAEgASgMIpYFCgZBbnN3ZXISDwoHY291bnRlchgBIAEoDRIxCgljaGFsbGVuZ2UYAiABKAsyHC5ob2xkZmFzdC5hZ2VudC52MS5DaGFsbGVuZ2VIABI0CghjaGVja19pbhgDIAEoCzIgLmhvbGRmYXN0LmFnZW50LnYxLkNoZWNrSW5BbnN3ZXJIABI4CgpyZXBvcnRfcnVuGAQgASgLMiIuaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0UnVuQW5zd2VySAASPgoNZmV0Y2hfcmVsZWFzZRgFIAEoCzIlLmhvbGRmYXN0LmFnZW50LnYxLkZldGNoUmVsZWFzZUFuc3dlckgAEi0KB3JlZnVzYWwYBiABKAsyGi5ob2xkZmFzdC5hZ2VudC52MS5SZWZ1c2FsSAASJwoEcHVzaBgHIAEoCzIXLmhvbGRmYXN0LmFnZW50LnYxLlB1c2hIABJCCg9yZXNvbHZlX3NlY3JldHMYCCABKAsyJy5ob2xkZmFzdC5hZ2VudC52MS5SZXNvbHZlU2VjcmV0c0Fuc3dlckgAEjwKDHJlcG9ydF9mYWN0cxgUIAEoCzIkLmhvbGRmYXN0LmFnZW50LnYxLlJlcG9ydEZhY3RzQW5zd2VySAASOAoKZm9sbG93X2xvZxgeIAEoCzIiLmhvbGRmYXN0LmFnZW50LnYxLkZvbGxvd0xvZ0Fuc3dlckgAEjoKC2ZldGNoX2J1aWxkGCggASgLMiMuaG9sZGZhc3QuYWdlbnQudjEuRmV0Y2hCdWlsZEFuc3dlckgAEj4KDXJlcG9ydF91cGRhdGUYKSABKAsyJS5ob2xkZmFzdC5hZ2VudC52MS5SZXBvcnRVcGRhdGVBbnN3ZXJIAEIICgZhbnN3ZXIiNAoPRm9sbG93TG9nQW5zd2VyEhIKCmNoZWNrcG9pbnQYASABKAwSDQoFcHJvb2YYAiADKAwiygEKDUNoZWNrSW5BbnN3ZXISGAoQbmV4dF9jaGVja19pbl9tcxgBIAEoDRIuCgdyZWxlYXNlGAIgASgLMh0uaG9sZGZhc3QuYWdlbnQudjEuUmVsZWFzZVJlZhITCgtxdWFyYW50aW5lZBgDIAEoCBIVCg1zZWNyZXRzX2Vwb2NoGAQgASgNEhQKDGZhY3RzX3dhbnRlZBgKIAEoCBItCgVidWlsZBgoIAEoCzIeLmhvbGRmYXN0LmFnZW50LnYxLldhbnRlZEJ1aWxkIj8KC1dhbnRlZEJ1aWxkEg8KB3JvbGxvdXQYASABKA0SDwoHdmVyc2lvbhgCIAEoCRIOCgZzaGEyNTYYAyABKAwiHAoKRmV0Y2hCdWlsZBIOCgZzaGEyNTYYASABKAwiMwoQRmV0Y2hCdWlsZEFuc3dlchIQCghtYW5pZmVzdBgBIAEoDBINCgVwYXJ0cxgCIAMoDCJ/CgxSZXBvcnRVcGRhdGUSDwoHcm9sbG91dBgBIAEoDRIPCgd2ZXJzaW9uGAIgASgJEi8KBnJlc3VsdBgDIAEoDjIfLmhvbGRmYXN0LmFnZW50LnYxLlVwZGF0ZVJlc3VsdBIOCgZyZWFzb24YBCABKAkSDAoEZnJvbRgFIAEoCSIUChJSZXBvcnRVcGRhdGVBbnN3ZXIiLAoKUmVsZWFzZVJlZhIOCgZudW1iZXIYASABKA0SDgoGZGlnZXN0GAIgASgMIhEKD1JlcG9ydFJ1bkFuc3dlciITChFSZXBvcnRGYWN0c0Fuc3dlciI6ChJGZXRjaFJlbGVhc2VBbnN3ZXISEAoIbWFuaWZlc3QYASABKAwSEgoKc2lnbmF0dXJlcxgCIAMoCSJZChRSZXNvbHZlU2VjcmV0c0Fuc3dlchINCgVlcG9jaBgBIAEoDRIyCgdzZWNyZXRzGAIgAygLMiEuaG9sZGZhc3QuYWdlbnQudjEuUmVzb2x2ZWRTZWNyZXQibQoOUmVzb2x2ZWRTZWNyZXQSDAoEcGF0aBgBIAEoCRIxCgZzZWFsZWQYAiABKAsyHy5ob2xkZmFzdC5hZ2VudC52MS5TZWFsZWRTZWNyZXRIABIQCgZyZWFzb24YAyABKAlIAEIICgZyZXN1bHQiQAoMU2VhbGVkU2VjcmV0Eg8KB3ZlcnNpb24YASABKA0SCwoDZW5jGAIgASgMEhIKCmNpcGhlcnRleHQYAyABKAwiKgoHUmVmdXNhbBIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCSKUAQoEUHVzaBIwCgdyZWxlYXNlGAEgASgLMh0uaG9sZGZhc3QuYWdlbnQudjEuUmVsZWFzZVJlZkgAEicKBHdha2UYAiABKAsyFy5ob2xkZmFzdC5hZ2VudC52MS5XYWtlSAASKQoFZHJhaW4YAyABKAsyGC5ob2xkZmFzdC5hZ2VudC52MS5EcmFpbkgAQgYKBHB1c2giEwoEV2FrZRILCgNydW4YASABKAgiIwoFRHJhaW4SGgoScmVjb25uZWN0X2FmdGVyX21zGAEgASgNIqkBCgVDaHVuaxIxCgljaGFsbGVuZ2UYASABKAsyHC5ob2xkZmFzdC5hZ2VudC52MS5DaGFsbGVuZ2VIABIOCgRkYXRhGAIgASgMSAASJQoDZW5kGAMgASgLMhYuaG9sZGZhc3QuYWdlbnQudjEuRW5kSAASLQoHcmVmdXNhbBgEIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLlJlZnVzYWxIAEIHCgVjaHVuayIaCgNFbmQSEwoLdG90YWxfYnl0ZXMYASABKA0q2QEKClJlc3VsdEtpbmQSGwoXUkVTVUxUX0tJTkRfVU5TUEVDSUZJRUQQABIZChVSRVNVTFRfS0lORF9VTkNIQU5HRUQQARIXChNSRVNVTFRfS0lORF9DUkVBVEVEEAISFwoTUkVTVUxUX0tJTkRfVVBEQVRFRBADEhcKE1JFU1VMVF9LSU5EX1JFTU9WRUQQBBIXChNSRVNVTFRfS0lORF9TS0lQUEVEEAUSFwoTUkVTVUxUX0tJTkRfQkxPQ0tFRBAGEhYKElJFU1VMVF9LSU5EX0ZBSUxFRBAHKqQBCgxVcGRhdGVSZXN1bHQSHQoZVVBEQVRFX1JFU1VMVF9VTlNQRUNJRklFRBAAEhsKF1VQREFURV9SRVNVTFRfQ09ORklSTUVEEAESHQoZVVBEQVRFX1JFU1VMVF9ST0xMRURfQkFDSxACEhkKFVVQREFURV9SRVNVTFRfUkVGVVNFRBADEh4KGlVQREFURV9SRVNVTFRfTk9UX1BPU1NJQkxFEAQylwEKB0dhdGV3YXkSRQoHU2Vzc2lvbhIbLmhvbGRmYXN0LmFnZW50LnYxLkVudmVsb3BlGhkuaG9sZGZhc3QuYWdlbnQudjEuQW5zd2VyKAEwARJFCghEb3dubG9hZBIbLmhvbGRmYXN0LmFnZW50LnYxLkVudmVsb3BlGhguaG9sZGZhc3QuYWdlbnQudjEuQ2h1bmsoATABYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * A signed request. The signature (Ed25519, 64 bytes, node identity key) covers
@@ -154,6 +154,18 @@ export type Request = Message<"holdfast.agent.v1.Request"> & {
      */
     value: FollowLog;
     case: "followLog";
+  } | {
+    /**
+     * @generated from field: holdfast.agent.v1.FetchBuild fetch_build = 40;
+     */
+    value: FetchBuild;
+    case: "fetchBuild";
+  } | {
+    /**
+     * @generated from field: holdfast.agent.v1.ReportUpdate report_update = 41;
+     */
+    value: ReportUpdate;
+    case: "reportUpdate";
   } | { case: undefined; value?: undefined };
 };
 
@@ -519,6 +531,18 @@ export type Answer = Message<"holdfast.agent.v1.Answer"> & {
      */
     value: FollowLogAnswer;
     case: "followLog";
+  } | {
+    /**
+     * @generated from field: holdfast.agent.v1.FetchBuildAnswer fetch_build = 40;
+     */
+    value: FetchBuildAnswer;
+    case: "fetchBuild";
+  } | {
+    /**
+     * @generated from field: holdfast.agent.v1.ReportUpdateAnswer report_update = 41;
+     */
+    value: ReportUpdateAnswer;
+    case: "reportUpdate";
   } | { case: undefined; value?: undefined };
 };
 
@@ -597,6 +621,13 @@ export type CheckInAnswer = Message<"holdfast.agent.v1.CheckInAnswer"> & {
    * @generated from field: bool facts_wanted = 10;
    */
   factsWanted: boolean;
+
+  /**
+   * The build of the agent that this node's ring runs, when it is not the version that the node said.
+   *
+   * @generated from field: holdfast.agent.v1.WantedBuild build = 40;
+   */
+  build?: WantedBuild | undefined;
 };
 
 export type CheckInAnswerValid = CheckInAnswer;
@@ -607,6 +638,150 @@ export type CheckInAnswerValid = CheckInAnswer;
  */
 export const CheckInAnswerSchema: GenMessage<CheckInAnswer, {validType: CheckInAnswerValid}> = /*@__PURE__*/
   messageDesc(file_holdfast_agent_v1_gateway, 15);
+
+/**
+ * @generated from message holdfast.agent.v1.WantedBuild
+ */
+export type WantedBuild = Message<"holdfast.agent.v1.WantedBuild"> & {
+  /**
+   * Rises each time that the ring is given a build, so that what failed once can be asked for again.
+   *
+   * @generated from field: uint32 rollout = 1;
+   */
+  rollout: number;
+
+  /**
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * SHA-256 of the program, 32 bytes.
+   *
+   * @generated from field: bytes sha256 = 3;
+   */
+  sha256: Uint8Array;
+};
+
+export type WantedBuildValid = WantedBuild;
+
+/**
+ * Describes the message holdfast.agent.v1.WantedBuild.
+ * Use `create(WantedBuildSchema)` to create a new message.
+ */
+export const WantedBuildSchema: GenMessage<WantedBuild, {validType: WantedBuildValid}> = /*@__PURE__*/
+  messageDesc(file_holdfast_agent_v1_gateway, 16);
+
+/**
+ * Asks for what is needed to get and to judge a build that was wanted of this node.
+ *
+ * @generated from message holdfast.agent.v1.FetchBuild
+ */
+export type FetchBuild = Message<"holdfast.agent.v1.FetchBuild"> & {
+  /**
+   * SHA-256 of the program, 32 bytes.
+   *
+   * @generated from field: bytes sha256 = 1;
+   */
+  sha256: Uint8Array;
+};
+
+export type FetchBuildValid = FetchBuild;
+
+/**
+ * Describes the message holdfast.agent.v1.FetchBuild.
+ * Use `create(FetchBuildSchema)` to create a new message.
+ */
+export const FetchBuildSchema: GenMessage<FetchBuild, {validType: FetchBuildValid}> = /*@__PURE__*/
+  messageDesc(file_holdfast_agent_v1_gateway, 17);
+
+/**
+ * @generated from message holdfast.agent.v1.FetchBuildAnswer
+ */
+export type FetchBuildAnswer = Message<"holdfast.agent.v1.FetchBuildAnswer"> & {
+  /**
+   * The artifact manifest, a signed note, byte for byte. The agent believes it for its signatures alone.
+   *
+   * @generated from field: bytes manifest = 1;
+   */
+  manifest: Uint8Array;
+
+  /**
+   * SHA-256 of the parts that the program was cut into, in order, 32 bytes each; got by Download.
+   *
+   * @generated from field: repeated bytes parts = 2;
+   */
+  parts: Uint8Array[];
+};
+
+export type FetchBuildAnswerValid = FetchBuildAnswer;
+
+/**
+ * Describes the message holdfast.agent.v1.FetchBuildAnswer.
+ * Use `create(FetchBuildAnswerSchema)` to create a new message.
+ */
+export const FetchBuildAnswerSchema: GenMessage<FetchBuildAnswer, {validType: FetchBuildAnswerValid}> = /*@__PURE__*/
+  messageDesc(file_holdfast_agent_v1_gateway, 18);
+
+/**
+ * How an update ended.
+ *
+ * @generated from message holdfast.agent.v1.ReportUpdate
+ */
+export type ReportUpdate = Message<"holdfast.agent.v1.ReportUpdate"> & {
+  /**
+   * @generated from field: uint32 rollout = 1;
+   */
+  rollout: number;
+
+  /**
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * @generated from field: holdfast.agent.v1.UpdateResult result = 3;
+   */
+  result: UpdateResult;
+
+  /**
+   * Why it was refused or rolled back: one word, as in the agent's documentation.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * The version that ran before.
+   *
+   * @generated from field: string from = 5;
+   */
+  from: string;
+};
+
+export type ReportUpdateValid = ReportUpdate;
+
+/**
+ * Describes the message holdfast.agent.v1.ReportUpdate.
+ * Use `create(ReportUpdateSchema)` to create a new message.
+ */
+export const ReportUpdateSchema: GenMessage<ReportUpdate, {validType: ReportUpdateValid}> = /*@__PURE__*/
+  messageDesc(file_holdfast_agent_v1_gateway, 19);
+
+/**
+ * @generated from message holdfast.agent.v1.ReportUpdateAnswer
+ */
+export type ReportUpdateAnswer = Message<"holdfast.agent.v1.ReportUpdateAnswer"> & {
+};
+
+export type ReportUpdateAnswerValid = ReportUpdateAnswer;
+
+/**
+ * Describes the message holdfast.agent.v1.ReportUpdateAnswer.
+ * Use `create(ReportUpdateAnswerSchema)` to create a new message.
+ */
+export const ReportUpdateAnswerSchema: GenMessage<ReportUpdateAnswer, {validType: ReportUpdateAnswerValid}> = /*@__PURE__*/
+  messageDesc(file_holdfast_agent_v1_gateway, 20);
 
 /**
  * @generated from message holdfast.agent.v1.ReleaseRef
@@ -630,7 +805,7 @@ export type ReleaseRefValid = ReleaseRef;
  * Use `create(ReleaseRefSchema)` to create a new message.
  */
 export const ReleaseRefSchema: GenMessage<ReleaseRef, {validType: ReleaseRefValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 16);
+  messageDesc(file_holdfast_agent_v1_gateway, 21);
 
 /**
  * @generated from message holdfast.agent.v1.ReportRunAnswer
@@ -645,7 +820,7 @@ export type ReportRunAnswerValid = ReportRunAnswer;
  * Use `create(ReportRunAnswerSchema)` to create a new message.
  */
 export const ReportRunAnswerSchema: GenMessage<ReportRunAnswer, {validType: ReportRunAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 17);
+  messageDesc(file_holdfast_agent_v1_gateway, 22);
 
 /**
  * @generated from message holdfast.agent.v1.ReportFactsAnswer
@@ -660,7 +835,7 @@ export type ReportFactsAnswerValid = ReportFactsAnswer;
  * Use `create(ReportFactsAnswerSchema)` to create a new message.
  */
 export const ReportFactsAnswerSchema: GenMessage<ReportFactsAnswer, {validType: ReportFactsAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 18);
+  messageDesc(file_holdfast_agent_v1_gateway, 23);
 
 /**
  * @generated from message holdfast.agent.v1.FetchReleaseAnswer
@@ -688,7 +863,7 @@ export type FetchReleaseAnswerValid = FetchReleaseAnswer;
  * Use `create(FetchReleaseAnswerSchema)` to create a new message.
  */
 export const FetchReleaseAnswerSchema: GenMessage<FetchReleaseAnswer, {validType: FetchReleaseAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 19);
+  messageDesc(file_holdfast_agent_v1_gateway, 24);
 
 /**
  * @generated from message holdfast.agent.v1.ResolveSecretsAnswer
@@ -716,7 +891,7 @@ export type ResolveSecretsAnswerValid = ResolveSecretsAnswer;
  * Use `create(ResolveSecretsAnswerSchema)` to create a new message.
  */
 export const ResolveSecretsAnswerSchema: GenMessage<ResolveSecretsAnswer, {validType: ResolveSecretsAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 20);
+  messageDesc(file_holdfast_agent_v1_gateway, 25);
 
 /**
  * @generated from message holdfast.agent.v1.ResolvedSecret
@@ -754,7 +929,7 @@ export type ResolvedSecretValid = ResolvedSecret;
  * Use `create(ResolvedSecretSchema)` to create a new message.
  */
 export const ResolvedSecretSchema: GenMessage<ResolvedSecret, {validType: ResolvedSecretValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 21);
+  messageDesc(file_holdfast_agent_v1_gateway, 26);
 
 /**
  * HPKE base mode (RFC 9180) to the node's sealing key, with info "holdfast/secret/v1" and as additional data
@@ -790,7 +965,7 @@ export type SealedSecretValid = SealedSecret;
  * Use `create(SealedSecretSchema)` to create a new message.
  */
 export const SealedSecretSchema: GenMessage<SealedSecret, {validType: SealedSecretValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 22);
+  messageDesc(file_holdfast_agent_v1_gateway, 27);
 
 /**
  * A request that was authentic but can't be served. The stream goes on.
@@ -818,7 +993,7 @@ export type RefusalValid = Refusal;
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal, {validType: RefusalValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 23);
+  messageDesc(file_holdfast_agent_v1_gateway, 28);
 
 /**
  * @generated from message holdfast.agent.v1.Push
@@ -859,7 +1034,7 @@ export type PushValid = Push;
  * Use `create(PushSchema)` to create a new message.
  */
 export const PushSchema: GenMessage<Push, {validType: PushValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 24);
+  messageDesc(file_holdfast_agent_v1_gateway, 29);
 
 /**
  * @generated from message holdfast.agent.v1.Wake
@@ -880,7 +1055,7 @@ export type WakeValid = Wake;
  * Use `create(WakeSchema)` to create a new message.
  */
 export const WakeSchema: GenMessage<Wake, {validType: WakeValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 25);
+  messageDesc(file_holdfast_agent_v1_gateway, 30);
 
 /**
  * @generated from message holdfast.agent.v1.Drain
@@ -899,7 +1074,7 @@ export type DrainValid = Drain;
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain, {validType: DrainValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 26);
+  messageDesc(file_holdfast_agent_v1_gateway, 31);
 
 /**
  * @generated from message holdfast.agent.v1.Chunk
@@ -946,7 +1121,7 @@ export type ChunkValid = Chunk;
  * Use `create(ChunkSchema)` to create a new message.
  */
 export const ChunkSchema: GenMessage<Chunk, {validType: ChunkValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 27);
+  messageDesc(file_holdfast_agent_v1_gateway, 32);
 
 /**
  * @generated from message holdfast.agent.v1.End
@@ -965,7 +1140,7 @@ export type EndValid = End;
  * Use `create(EndSchema)` to create a new message.
  */
 export const EndSchema: GenMessage<End, {validType: EndValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 28);
+  messageDesc(file_holdfast_agent_v1_gateway, 33);
 
 /**
  * @generated from enum holdfast.agent.v1.ResultKind
@@ -1022,6 +1197,55 @@ export type ResultKind = (typeof ResultKind)[keyof typeof ResultKind] | UnknownE
  */
 export const ResultKindSchema: GenEnum<ResultKind> = /*@__PURE__*/
   enumDesc(file_holdfast_agent_v1_gateway, 0);
+
+/**
+ * @generated from enum holdfast.agent.v1.UpdateResult
+ */
+export const UpdateResult = {
+  /**
+   * @generated from enum value: UPDATE_RESULT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The new build checked in, and ran its policy.
+   *
+   * @generated from enum value: UPDATE_RESULT_CONFIRMED = 1;
+   */
+  CONFIRMED: 1,
+
+  /**
+   * The new build was started, did not prove itself, and the one before it runs again.
+   *
+   * @generated from enum value: UPDATE_RESULT_ROLLED_BACK = 2;
+   */
+  ROLLED_BACK: 2,
+
+  /**
+   * The new build was never started.
+   *
+   * @generated from enum value: UPDATE_RESULT_REFUSED = 3;
+   */
+  REFUSED: 3,
+
+  /**
+   * This agent can't replace itself: it runs from a checkout, or was not installed as a service.
+   *
+   * @generated from enum value: UPDATE_RESULT_NOT_POSSIBLE = 4;
+   */
+  NOT_POSSIBLE: 4,
+} as const;
+
+/**
+ * @generated from enum holdfast.agent.v1.UpdateResult
+ */
+export type UpdateResult = (typeof UpdateResult)[keyof typeof UpdateResult] | UnknownEnum;
+
+/**
+ * Describes the enum holdfast.agent.v1.UpdateResult.
+ */
+export const UpdateResultSchema: GenEnum<UpdateResult> = /*@__PURE__*/
+  enumDesc(file_holdfast_agent_v1_gateway, 1);
 
 /**
  * @generated from service holdfast.agent.v1.Gateway
