@@ -4,12 +4,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { fromBase64url, fromUtf8 } from '../lib/crypto/encoding.ts';
-import { verifiedProgram } from '../lib/crypto/program.ts';
 import { pemDecode } from '../lib/crypto/x509.ts';
 import { type FleetDescriptor, parseDescriptor } from '../lib/identity/descriptor.ts';
+import { checkoutTrees } from './checkout.ts';
 import type { ControlPlaneDeps } from './control-plane.ts';
 import { type ConvergeOptions, converge, type Run } from './converge.ts';
 import { AgentError, messageOf } from './errors.ts';
@@ -32,15 +31,6 @@ import { newSecretMemory } from './secrets-of-run.ts';
 import { openSession, type Session, type SessionPush } from './session.ts';
 import { type NodeFile, openStateDirectory, readNode, readRequired, type StateDirectory, stateFiles } from './state.ts';
 
-/** The product's own files, wherever it was installed: what this program was loaded from and runs in, or is made of. */
-function programTrees(): readonly string[] {
-  const program = verifiedProgram();
-  if (program !== undefined) return [program.directory, process.execPath];
-  return ['agent', 'cli', 'functions', 'lib', 'node_modules', 'package.json'].map((name) =>
-    fileURLToPath(new URL(`../${name}`, import.meta.url)),
-  );
-}
-
 export type Agent = ControlPlaneDeps & {
   readonly state: StateDirectory;
   readonly node: NodeFile;
@@ -57,6 +47,8 @@ export type AgentOptions = {
   readonly logger: Logger;
   /** The one that the logger passes through; one of its own when left out. */
   readonly redaction?: Redaction;
+  /** What this program consists of: no policy may touch it. */
+  readonly programTrees?: readonly string[];
 };
 
 /** Opens the agent of a joined node. Throws `not_joined`, `loose_permissions` or `bad_state`. */
@@ -87,7 +79,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     redaction,
     memory,
   };
-  const trees = protectTrees([...systemTrees, await realpath(state.path), ...programTrees()]);
+  const trees = protectTrees([...systemTrees, await realpath(state.path), ...(options.programTrees ?? checkoutTrees)]);
   const guard = allOf(trees, protectByRules());
 
   return {

@@ -15,7 +15,7 @@ import type { FactsSource } from './facts-source.ts';
 import type { HeldRelease } from './held-release.ts';
 import type { LogWitness } from './log-witness.ts';
 import type { ReportQueue } from './queue.ts';
-import type { Session } from './session.ts';
+import type { OfferedBuild, Session } from './session.ts';
 import { SessionError } from './session-error.ts';
 
 export type ControlPlaneDeps = {
@@ -39,6 +39,8 @@ export type CheckedIn = {
   readonly release: 'none' | 'adopted' | 'refused';
   /** Some secret of the fleet has changed since this process had its own. */
   readonly secretsChanged: boolean;
+  /** The build that this node should run, when it is not the one that runs. */
+  readonly build?: OfferedBuild;
 };
 
 /** Checks in and adopts the current release when it is another one. Throws `SessionError`. */
@@ -52,7 +54,7 @@ export async function checkIn(deps: ControlPlaneDeps, session: Session): Promise
     ...(held === undefined ? {} : { release: held }),
   });
   await deps.log?.follow(session);
-  const { nextCheckInMs, quarantined, secretsEpoch } = answer;
+  const { nextCheckInMs, quarantined, secretsEpoch, build } = answer;
   if (answer.factsWanted) {
     await reportFacts(deps, session, facts.bytes);
   }
@@ -60,10 +62,11 @@ export async function checkIn(deps: ControlPlaneDeps, session: Session): Promise
   if (secretsChanged) {
     deps.secrets?.announce(secretsEpoch);
   }
+  const said = { nextCheckInMs, quarantined, secretsChanged, ...(build === undefined ? {} : { build }) };
   if (answer.release === undefined || quarantined) {
-    return { nextCheckInMs, quarantined, release: 'none', secretsChanged };
+    return { ...said, release: 'none' };
   }
-  return { nextCheckInMs, quarantined, release: await adopt(deps, session), secretsChanged };
+  return { ...said, release: await adopt(deps, session) };
 }
 
 /** Nothing depends on facts being known over there, so a refusal is only told. */

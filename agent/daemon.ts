@@ -5,10 +5,11 @@
 import type { Logger } from 'pino';
 import { type CheckedIn, type ControlPlaneDeps, checkIn, sendReports } from './control-plane.ts';
 import type { Run } from './converge.ts';
-import { AgentError } from './errors.ts';
+import { AgentError, messageOf } from './errors.ts';
 import { backOffMs, jitteredMs, type Random } from './pace.ts';
-import type { Session, SessionPush } from './session.ts';
+import type { OfferedBuild, Session, SessionPush } from './session.ts';
 import { SessionError } from './session-error.ts';
+import type { Updates } from './updater/updates.ts';
 
 export type DaemonDeps = ControlPlaneDeps & {
   readonly logger: Logger;
@@ -21,6 +22,7 @@ export type DaemonDeps = ControlPlaneDeps & {
   converge(run?: { readonly secretsOnly: boolean }): Promise<Run>;
   /** Resolves after so long, or as soon as the signal fires. Never rejects. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
+  readonly updates?: Updates;
 };
 
 export type DaemonOptions = {
@@ -41,13 +43,17 @@ const refusedRetryMs = 15 * 60_000;
 /** Gateway and identity service must both refuse this often in a row: a clock that is just being set is no revocation. */
 const maxRefusals = 3;
 
-/** Runs until stopped. Throws `AgentError` `refused` when gateway and identity service both refuse this node. */
-export async function runDaemon(deps: DaemonDeps, options: DaemonOptions): Promise<void> {
+/**
+ * Runs until stopped, or until a new build of the agent waits for its start. Throws `AgentError` `refused` when gateway
+ * and identity service both refuse this node.
+ */
+export async function runDaemon(deps: DaemonDeps, options: DaemonOptions): Promise<'stopped' | 'replaced'> {
   const daemon = new Daemon(deps, options);
   try {
-    while (!options.stop.aborted) {
+    while (!options.stop.aborted && !daemon.isReplaced) {
       await daemon.turn();
     }
+    return daemon.isReplaced ? 'replaced' : 'stopped';
   } finally {
     daemon.close();
   }
@@ -67,6 +73,12 @@ class Daemon {
   #nextConvergeAt = 0;
   #haveSecretsChanged = false;
   #wake = new AbortController();
+  #hasRun = false;
+  #hasCheckedIn = false;
+  #wantedBuild: OfferedBuild | undefined;
+  #isPursuing = false;
+  /** A new build waits for its start. */
+  isReplaced = false;
 
   constructor(deps: DaemonDeps, options: DaemonOptions) {
     this.#deps = deps;
@@ -91,6 +103,10 @@ class Daemon {
     }
     if (this.#session !== undefined) {
       await this.#online((session) => sendReports(this.#deps, session));
+    }
+    if (this.#session !== undefined && this.#hasCheckedIn && this.#hasRun) {
+      this.#deps.updates?.proved();
+      void this.#pursueBuild(this.#session);
     }
     await this.#rest();
   }
@@ -182,9 +198,30 @@ class Daemon {
     if (answer.quarantined) {
       this.#deps.logger.warn('This node is quarantined: it gets no new policy and no secrets.');
     }
+    this.#hasCheckedIn = true;
+    this.#wantedBuild = answer.quarantined ? undefined : answer.build;
     this.#haveSecretsChanged ||= answer.secretsChanged;
     if (answer.release === 'adopted') {
       this.#nextConvergeAt = 0;
+    }
+  }
+
+  /** Beside the runs: a download may take long, and what is held goes on. */
+  async #pursueBuild(session: Session): Promise<void> {
+    const { updates, logger } = this.#deps;
+    if (updates === undefined || this.#isPursuing) {
+      return;
+    }
+    this.#isPursuing = true;
+    try {
+      if (await updates.pursue(session, this.#wantedBuild)) {
+        this.isReplaced = true;
+        this.#wake.abort();
+      }
+    } catch (error) {
+      logger.warn({ reason: messageOf(error) }, 'The update of the agent waits for the next check-in.');
+    } finally {
+      this.#isPursuing = false;
     }
   }
 
@@ -220,6 +257,7 @@ class Daemon {
       }
       logger.warn('Another run is under way; this one is left out.');
     }
+    this.#hasRun = true;
     this.#nextConvergeAt = now() + jitteredMs(this.#options.convergeIntervalMs, random);
   }
 
@@ -265,7 +303,7 @@ class Daemon {
     const nextOnlineAt = this.#session === undefined ? this.#nextConnectAt : this.#nextCheckInAt;
     const untilMs = Math.min(nextOnlineAt, this.#nextConvergeAt) - this.#deps.now();
     const isAsked = this.#session !== undefined && this.#isCheckInAsked;
-    if (untilMs > 0 && !isAsked && !this.#options.stop.aborted) {
+    if (untilMs > 0 && !isAsked && !this.#options.stop.aborted && !this.isReplaced) {
       await this.#deps.sleep(untilMs, this.#wake.signal);
     }
     // What happened while resting is in the times by now; what happens from here on wakes the next rest.

@@ -12,6 +12,7 @@ import type { Redaction } from './redaction.ts';
 import { runOnce } from './run-once.ts';
 import { defaultStateDirectory } from './state.ts';
 import { formatStatus, readStatus } from './status.ts';
+import type { Updates } from './updater/updates.ts';
 
 /** Documented in `--help`; scripts and service managers branch on them, so they never change meaning. */
 export const exitCodes = { ok: 0, failed: 1, usage: 2, refused: 3, unreachable: 4, configuration: 78 } as const;
@@ -36,7 +37,6 @@ const exitOf: { readonly [Code in AgentErrorCode]: number } = {
   not_joined: exitCodes.configuration,
   loose_permissions: exitCodes.configuration,
   bad_state: exitCodes.configuration,
-  state_unwritable: exitCodes.failed,
   busy: exitCodes.failed,
   expired_release: exitCodes.failed,
   bad_release: exitCodes.failed,
@@ -52,6 +52,12 @@ export type Surroundings = {
   readonly stop: AbortSignal;
   readonly agentVersion: string;
   readonly logger: Logger;
+  /** What this program consists of: no policy may touch it. */
+  readonly programTrees?: readonly string[];
+  /** How this agent gives way to a newer build, or why it doesn't. */
+  readonly updates?: (logger: Logger) => Updates;
+  /** Where the state is kept unless the command line says otherwise. */
+  readonly stateDirectory?: string;
   /** As Node names it; the real one when left out. */
   readonly platform?: string;
   /** What the logger and both streams pass through. */
@@ -75,6 +81,7 @@ export async function runAgent(args: readonly string[], around: Surroundings): P
     around.err(`error: ${unsupported(platform)}\n`);
     return exitCodes.configuration;
   }
+  const stateDirectory = around.stateDirectory ?? defaultStateDirectory;
   const program = new Command('holdfast-agent')
     .description('Holds this machine to the policy that its fleet’s operators signed.')
     .version(around.agentVersion, '-V, --version', 'print the version')
@@ -89,7 +96,7 @@ export async function runAgent(args: readonly string[], around: Surroundings): P
     .requiredOption('--server <url>', 'address of the identity service, https://HOST[:PORT]')
     .requiredOption('--token <token>', 'enrollment token, hfe_…')
     .option('--hostname <name>', 'ask for this name instead of the machine’s own')
-    .option('--state <dir>', 'state directory', defaultStateDirectory)
+    .option('--state <dir>', 'state directory', stateDirectory)
     .action(async (flags: { server: string; token: string; hostname?: string; state: string }) => {
       await onJoin(flags, around);
     });
@@ -99,7 +106,7 @@ export async function runAgent(args: readonly string[], around: Surroundings): P
     .option('--once', 'one check-in and one run, then exit')
     .option('--dry-run', 'say what would change, and change nothing (implies --once)')
     .option('--interval <minutes>', 'between two runs when nothing new arrives', String(defaultIntervalMinutes))
-    .option('--state <dir>', 'state directory', defaultStateDirectory)
+    .option('--state <dir>', 'state directory', stateDirectory)
     .action(async (flags: RunFlags) => {
       exitCode = await onRun(flags, around);
     });
@@ -107,7 +114,7 @@ export async function runAgent(args: readonly string[], around: Surroundings): P
     .command('status')
     .description('who this node is and what it holds; asks nobody')
     .option('--json', 'print JSON')
-    .option('--state <dir>', 'state directory', defaultStateDirectory)
+    .option('--state <dir>', 'state directory', stateDirectory)
     .action(async (flags: { json?: boolean; state: string }) => {
       around.out(formatStatus(await readStatus(flags.state, Date.now()), flags.json === true));
     });
@@ -143,7 +150,7 @@ async function onJoin(
 
 async function onRun(flags: RunFlags, around: Surroundings): Promise<number> {
   const intervalMs = parseInterval(flags.interval);
-  const { agentVersion, logger, stop, redaction } = around;
+  const { agentVersion, logger, stop, redaction, programTrees } = around;
   const isOnce = flags.once === true || flags.dryRun === true;
   if (isOnce) {
     // A person reads along: what matters to them is printed, and only errors are logged.
@@ -154,13 +161,16 @@ async function onRun(flags: RunFlags, around: Surroundings): Promise<number> {
     agentVersion,
     logger,
     ...(redaction === undefined ? {} : { redaction }),
+    ...(programTrees === undefined ? {} : { programTrees }),
   });
   if (!isOnce) {
     const converge = (run?: { secretsOnly: boolean }) => agent.converge({ dryRun: false, stop, ...run });
     const sleep = async (ms: number, signal: AbortSignal) => {
       await delay(ms, undefined, { signal }).catch(() => undefined);
     };
-    await runDaemon({ ...agent, converge, sleep, random: Math.random }, { stop, convergeIntervalMs: intervalMs });
+    const updates = around.updates?.(logger);
+    const deps = { ...agent, converge, sleep, random: Math.random, ...(updates === undefined ? {} : { updates }) };
+    await runDaemon(deps, { stop, convergeIntervalMs: intervalMs });
     return exitCodes.ok;
   }
   const onOutcome = (outcome: ResourceOutcome) => around.out(formatOutcome(outcome));

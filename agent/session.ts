@@ -5,7 +5,11 @@
 import { sha256 } from '../lib/crypto/digest.ts';
 import { fromHex, toHex } from '../lib/crypto/encoding.ts';
 import type { HpkeMessage } from '../lib/crypto/hpke.ts';
-import type { Answer, Push } from '../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
+import {
+  type Answer,
+  type Push,
+  UpdateResult as WireUpdateResult,
+} from '../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
 import { decodeAnswer, encodeRequest, type RequestInit } from '../lib/wire/messages.ts';
 import { downloadBlob } from './download.ts';
 import { openChannel, type SessionTls } from './session-channel.ts';
@@ -25,7 +29,31 @@ export type CheckedIn = {
   readonly factsWanted: boolean;
   /** When it is not the one that the agent resolved at. */
   readonly secretsEpoch?: number;
+  /** The build that this node should run, when it is not the one that runs. */
+  readonly build?: OfferedBuild;
 };
+
+export type OfferedBuild = {
+  readonly rollout: number;
+  readonly version: string;
+  /** Hexadecimal. */
+  readonly sha256: string;
+};
+
+export type UpdateReport = {
+  readonly rollout: number;
+  readonly version: string;
+  readonly result: keyof typeof updateResults;
+  readonly reason: string;
+  readonly from: string;
+};
+
+const updateResults = {
+  confirmed: WireUpdateResult.CONFIRMED,
+  rolled_back: WireUpdateResult.ROLLED_BACK,
+  refused: WireUpdateResult.REFUSED,
+  not_possible: WireUpdateResult.NOT_POSSIBLE,
+} as const;
 
 /** Each as the gateway sent it: opening it is what proves it. */
 export type ResolvedSecrets = {
@@ -80,6 +108,9 @@ export interface Session {
   /** The newest checkpoint of the audit log, and the proof from `size`. Not verified: that is the caller's part. */
   followLog(size: number): Promise<FollowedLog | undefined>;
   reportFacts(facts: Uint8Array): Promise<void>;
+  /** What a wanted build is made of, the SHA-256 of its parts hexadecimal. Not verified: that is the caller's part. */
+  fetchBuild(sha256: string): Promise<{ readonly manifest: Uint8Array; readonly parts: readonly string[] }>;
+  reportUpdate(report: UpdateReport): Promise<void>;
   /** The blob with this SHA-256 (hexadecimal), checked against it. */
   download(digest: string, options?: { readonly maxBytes?: number }): Promise<Uint8Array>;
   onPush(listener: (push: SessionPush) => void): () => void;
@@ -126,12 +157,13 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       const value = { agentVersion, secretsEpoch: epoch, factsDigest, ...held };
       const answer = await ask({ request: { case: 'checkIn', value } });
       if (answer.case !== 'checkIn') throw breach('an answer of another kind');
-      const { nextCheckInMs, quarantined, release: current, secretsEpoch, factsWanted } = answer.value;
+      const { nextCheckInMs, quarantined, release: current, secretsEpoch, factsWanted, build } = answer.value;
       return {
         factsWanted,
         nextCheckInMs,
         quarantined,
         ...(current ? { release: parseRelease(current) } : {}),
+        ...(build ? { build: { rollout: build.rollout, version: build.version, sha256: toHex(build.sha256) } } : {}),
         ...(secretsEpoch === 0 || secretsEpoch === epoch ? {} : { secretsEpoch }),
       };
     },
@@ -157,6 +189,16 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     async reportFacts(facts) {
       const answer = await ask({ request: { case: 'reportFacts', value: { facts } } });
       if (answer.case !== 'reportFacts') throw breach('an answer of another kind');
+    },
+    async fetchBuild(digest) {
+      const answer = await ask({ request: { case: 'fetchBuild', value: { sha256: fromHex(digest) } } });
+      if (answer.case !== 'fetchBuild') throw breach('an answer of another kind');
+      return { manifest: answer.value.manifest, parts: answer.value.parts.map(toHex) };
+    },
+    async reportUpdate({ result, ...report }) {
+      const value = { ...report, result: updateResults[result] };
+      const answer = await ask({ request: { case: 'reportUpdate', value } });
+      if (answer.case !== 'reportUpdate') throw breach('an answer of another kind');
     },
     async followLog(size) {
       const answer = await ask({ request: { case: 'followLog', value: { size: BigInt(size) } } });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import type { FactsSource } from '../../agent/facts-source.ts';
-import type { Session } from '../../agent/session.ts';
+import type { OfferedBuild, Session, UpdateReport } from '../../agent/session.ts';
 import { SessionError } from '../../agent/session-error.ts';
 import { openStateDirectory, type StateDirectory } from '../../agent/state.ts';
 import type { Facts } from '../../lib/policy/facts.ts';
@@ -89,6 +89,9 @@ export function createFakeGateway(fleet: AgentFleet) {
     facts: [] as Uint8Array[],
     checkIns: [] as Parameters<Session['checkIn']>[0][],
     reports: [] as Parameters<Session['reportRun']>[0][],
+    /** A build that it wants of the agent, and what it hears of it. */
+    build: undefined as OfferedBuild | undefined,
+    updates: [] as UpdateReport[],
     /** What the next call of any kind throws. */
     failure: undefined as SessionError | undefined,
     end(_error: SessionError): void {},
@@ -111,7 +114,8 @@ export function createFakeGateway(fleet: AgentFleet) {
         const { current, quarantined, nextCheckInMs } = gateway;
         const isNew = current !== undefined && held.release?.digest !== current.digest;
         const release = isNew ? { release: { number: current.number, digest: current.digest } } : {};
-        return { nextCheckInMs, quarantined, factsWanted: gateway.factsWanted, ...release };
+        const build = gateway.build === undefined ? {} : { build: gateway.build };
+        return { nextCheckInMs, quarantined, factsWanted: gateway.factsWanted, ...release, ...build };
       },
       async followLog() {
         guard();
@@ -132,6 +136,14 @@ export function createFakeGateway(fleet: AgentFleet) {
       async reportFacts(bytes) {
         guard();
         gateway.facts.push(bytes);
+      },
+      async fetchBuild() {
+        guard();
+        throw new SessionError('refused', 'no builds here', { reason: 'PERMISSION_DENIED' });
+      },
+      async reportUpdate(report) {
+        guard();
+        gateway.updates.push(report);
       },
       download: (digest) => fleet.download(digest),
       onPush: () => () => undefined,

@@ -3,8 +3,8 @@
  * memory is given back before this returns, so a tree may be kept.
  */
 import { createRequire } from 'node:module';
+import { getRawAsset, isSea } from 'node:sea';
 import { Language, Parser, type TreeCursor } from 'web-tree-sitter';
-import { programFile } from '../../crypto/program.ts';
 
 export type Syntax = {
   readonly type: string;
@@ -27,14 +27,20 @@ const maxProgressReports = 20_000;
 
 /** Loads the WebAssembly modules, once for each process. */
 export async function loadGrammar(): Promise<Grammar> {
-  const { resolve } = createRequire(import.meta.url);
-  const [parser, bash] = [
-    programFile('grammar/web-tree-sitter.wasm', () => resolve('web-tree-sitter/web-tree-sitter.wasm')),
-    programFile('grammar/tree-sitter-bash.wasm', () => resolve('@vscode/tree-sitter-wasm/wasm/tree-sitter-bash.wasm')),
-  ];
-  await Parser.init({ wasmBinary: parser });
-  const language = await Language.load(bash);
+  const language = isSea() ? await loadEmbedded() : await loadInstalled();
   return { parse: (source) => parse(language, source) };
+}
+
+async function loadInstalled(): Promise<Language> {
+  await Parser.init();
+  const { resolve } = createRequire(import.meta.url);
+  return Language.load(resolve('@vscode/tree-sitter-wasm/wasm/tree-sitter-bash.wasm'));
+}
+
+/** In a one-file program both modules are in the file itself, under the names that agent/build.mjs gives them. */
+async function loadEmbedded(): Promise<Language> {
+  await Parser.init({ wasmBinary: new Uint8Array(getRawAsset('tree-sitter.wasm')) });
+  return Language.load(new Uint8Array(getRawAsset('tree-sitter-bash.wasm')));
 }
 
 function parse(language: Language, source: string): Parsed {
