@@ -13,6 +13,21 @@ const reason = z.string().regex(/^[a-z0-9_]{1,64}$/);
 
 const role = z.enum(['admin', 'viewer', 'compliance']);
 
+/** Where entries go from now on, and what is sent there; the configuration itself by its hash. */
+const destination = z.strictObject({
+  kind: text(16),
+  /** Host, or bucket, or bus. */
+  receiver: text(300),
+  mapping: text(8),
+  redaction: text(16),
+  /** Networks that were allowed for it. */
+  allow: z.array(text(49)).max(8),
+  /** References to secrets, as `siem/token`. */
+  credentials: z.array(text(220)).max(4),
+  filtered: z.boolean(),
+  sha256: text(64),
+});
+
 const define = <T extends string>(table: Record<T, { code: string; detail: z.ZodObject }>) => table;
 
 export const operations = define({
@@ -163,6 +178,19 @@ export const operations = define({
     }),
   },
   'secret.refuse': { code: 'HF0511', detail: z.strictObject({ reason, release: z.int() }) },
+  'siem.add': { code: 'HF0600', detail: destination },
+  'siem.update': { code: 'HF0601', detail: destination },
+  'siem.remove': { code: 'HF0602', detail: z.strictObject({ next: z.int() }) },
+  'siem.pause': { code: 'HF0603', detail: z.strictObject({}) },
+  'siem.resume': { code: 'HF0604', detail: z.strictObject({}) },
+  'siem.test': { code: 'HF0605', detail: z.strictObject({ nonce: text(32) }) },
+  'siem.test.confirm': { code: 'HF0606', detail: z.strictObject({ nonce: text(32) }) },
+  'siem.replay': { code: 'HF0607', detail: z.strictObject({ from: z.int(), to: z.int() }) },
+  // By the dispatcher itself.
+  'siem.state': {
+    code: 'HF0608',
+    detail: z.strictObject({ from: text(16), to: text(16), reason: text(300).optional() }),
+  },
 });
 
 export type OperationType = keyof typeof operations;

@@ -259,6 +259,8 @@ export type DestinationConfig = z.infer<typeof union>;
 export type DestinationKind = DestinationConfig['kind'];
 export type ConfigOf<K extends DestinationKind> = Extract<DestinationConfig, { kind: K }>;
 export type NetworkConfig = DestinationConfig['network'];
+export type FilterConfig = z.infer<typeof filter>;
+export type Redaction = (typeof redactions)[number];
 
 export const destinationKinds = union.options.map(({ shape }) => shape.kind.value) as readonly DestinationKind[];
 

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { testOrigin } from '../../test/fakes/audit-log.ts';
+import { openFakes } from '../../test/fakes/destination.ts';
+import { createSiemWorld, type SiemWorld, sequencesOf, upTo } from '../../test/fakes/siem.ts';
+import { createDispatcher } from './dispatcher.ts';
+import { removeDestination, resumeDestination } from './manage.ts';
+import { readStatus } from './status.ts';
+
+/** A dispatcher on the world, running. */
+function start(world: SiemWorld, names: readonly string[]) {
+  const stop = new AbortController();
+  const { store, writer, now, secrets } = world;
+  const logger = { warn: () => undefined, error: () => undefined };
+  const open = openFakes(Object.fromEntries(names.map((name) => [name, world.fakeOf(name)])));
+  const deps = {
+    store,
+    audit: writer,
+    origin: testOrigin,
+    secrets,
+    open,
+    now,
+    owner: 'one',
+    logger,
+    jitter: () => 0.5,
+  };
+  const running = createDispatcher(deps).run(stop.signal);
+  return {
+    async stop() {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+/** Resolves once the destination has every entry below `size`. */
+function arrival(world: SiemWorld, name: string, size: number): Promise<void> {
+  const fake = world.fakeOf(name);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const push = fake.events.push.bind(fake.events);
+  const look = () => {
+    if (sequencesOf(fake.events).length >= size) resolve();
+  };
+  fake.events.push = (...events) => {
+    const length = push(...events);
+    look();
+    return length;
+  };
+  look();
+  return promise;
+}
+
+test('R32 what is sealed arrives at once, at every destination, also at one that is added later', async () => {
+  const world = await createSiemWorld();
+  await world.append(3);
+  await world.add('a');
+  const running = start(world, ['a', 'b']);
+  await world.append(3);
+  const { size } = await world.manage.reader.head();
+  await arrival(world, 'a', size);
+  await world.add('b');
+  await world.append(2);
+  const later = (await world.manage.reader.head()).size;
+  await Promise.all([arrival(world, 'a', later), arrival(world, 'b', later)]);
+  await removeDestination(world.manage, { name: 'b', actor: world.actor, revision: 1 });
+  await world.append(1);
+  const last = (await world.manage.reader.head()).size;
+  await arrival(world, 'a', last);
+  await running.stop();
+  assert.deepEqual(sequencesOf(world.fakeOf('a').events), upTo(last));
+  assert.deepEqual(sequencesOf(world.fakeOf('b').events), upTo(later));
+});
+
+test('incident 38: a destination that takes a batch and never answers holds up neither the others nor the log', async () => {
+  const world = await createSiemWorld();
+  await world.add('hangs');
+  await world.add('works');
+  const hanging = world.fakeOf('hangs');
+  hanging.answers.push(
+    (_, signal) =>
+      new Promise((resolve) => {
+        signal.addEventListener('abort', () => resolve({ kind: 'transient', reason: 'aborted' }), { once: true });
+      }),
+  );
+  const running = start(world, ['hangs', 'works']);
+  for (let i = 0; i < 20; i++) {
+    await world.append(5);
+    await arrival(world, 'works', (await world.manage.reader.head()).size);
+  }
+  const { size } = await world.manage.reader.head();
+  assert.equal(hanging.batches.length, 1, 'it still waits for its first answer');
+  assert.ok(((await readStatus(world.manage, 'hangs'))?.lag.entries ?? 0) >= 100, 'its backlog grows, and shows');
+  await running.stop();
+  // It heals: the same batch first, then everything.
+  const again = start(world, ['hangs', 'works']);
+  await arrival(world, 'hangs', size);
+  await again.stop();
+  assert.deepEqual(hanging.batches[1], hanging.batches[0]);
+  assert.deepEqual(sequencesOf(hanging.events), upTo(size));
+});
+
+test('who waits is not woken by what is sealed, but by an operator', async () => {
+  const world = await createSiemWorld();
+  await world.append(1);
+  await world.add('a');
+  await world.add('b', {}, 'newest');
+  const fake = world.fakeOf('a');
+  const { promise: refused, resolve: refuse } = Promise.withResolvers<void>();
+  fake.answers.push(() => {
+    refuse();
+    return { kind: 'auth', reason: '401' };
+  });
+  const running = start(world, ['a', 'b']);
+  await refused;
+  await world.append(1);
+  await arrival(world, 'b', 1);
+  assert.equal(fake.batches.length, 1);
+  await resumeDestination(world.manage, { name: 'a', actor: world.actor });
+  await arrival(world, 'a', (await world.manage.reader.head()).size);
+  await running.stop();
+  assert.ok(fake.batches.length > 1);
+});
