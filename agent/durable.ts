@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { systemCode } from './errors.ts';
+import { fromStateWrite, systemCode } from './errors.ts';
 
 /** Every file of the state directory is its owner's alone. */
 const fileMode = 0o600;
@@ -14,8 +14,19 @@ const fileMode = 0o600;
 const leftOver = /^\..+\.[0-9a-f]{8}\.new$/;
 const leftOverAgeMs = 60 * 60_000;
 
-/** When this returns, `path` holds exactly `bytes` and survives a crash; until then it holds what it held. */
+/**
+ * When this returns, `path` holds exactly `bytes` and survives a crash; until then it holds what it held. Throws
+ * `AgentError` `state_unwritable` when there is no room or no right.
+ */
 export async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await write(path, bytes);
+  } catch (error) {
+    throw fromStateWrite(error, path);
+  }
+}
+
+async function write(path: string, bytes: Uint8Array): Promise<void> {
   const directory = dirname(path);
   const temporary = join(directory, `.${basename(path)}.${randomBytes(4).toString('hex')}.new`);
   const flags = constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | constants.O_WRONLY;

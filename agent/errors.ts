@@ -7,6 +7,8 @@ export type AgentErrorCode =
   | 'loose_permissions'
   /** A file of the state directory is not what the agent wrote. */
   | 'bad_state'
+  /** The state directory can't be written: a full disk, or a right that is missing. What it held, it still holds. */
+  | 'state_unwritable'
   /** Another run is under way on this machine. */
   | 'busy'
   /** The held release is past its expiry, so it's no longer applied. */
@@ -44,4 +46,29 @@ export function systemCode(error: unknown): string | undefined {
 /** The text of whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** What a failed write to the state directory means, with its remedy; anything else stays as it is. */
+export function fromStateWrite(error: unknown, path: string): unknown {
+  switch (systemCode(error)) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new AgentError(
+        'state_unwritable',
+        `the disk that holds ${path} is full; nothing that stood there is lost`,
+        {
+          hint: 'free some space on it, then try again: that is safe',
+          cause: error,
+        },
+      );
+    case 'EROFS':
+    case 'EACCES':
+    case 'EPERM':
+      return new AgentError('state_unwritable', `${path} can’t be written (${systemCode(error)})`, {
+        hint: 'give the agent’s account write permission on its state directory, then try again: that is safe',
+        cause: error,
+      });
+    default:
+      return error;
+  }
 }

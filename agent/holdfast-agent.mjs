@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command `holdfast-agent`: finds a Node that can run the agent, and runs it there. */
-import { launch } from '../cli/launch.mjs';
+/** The command `holdfast-agent` of a checkout: the agent, through its startup gate. */
+import { launchVerified } from '../build/launch.mjs';
 
-await launch(new URL('./main.ts', import.meta.url));
+await launchVerified(import.meta.url, 'agent/holdfast-agent.mjs');

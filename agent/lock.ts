@@ -5,20 +5,20 @@
 import { randomBytes } from 'node:crypto';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AgentError, systemCode } from './errors.ts';
+import { AgentError, fromStateWrite, systemCode } from './errors.ts';
 
 const fileName = 'lock';
 const maxAttempts = 5;
 
 export type Lock = { release(): Promise<void> };
 
-/** Takes the lock of a state directory, or throws `busy`. */
+/** Takes the lock of a state directory, or throws `busy` or `state_unwritable`. */
 export async function takeLock(directory: string): Promise<Lock> {
   const path = join(directory, fileName);
   const own = `${process.pid} ${(await startTime(process.pid)) ?? 'unknown'} ${randomBytes(8).toString('hex')}\n`;
   const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
-  await writeFile(draft, own, { mode: 0o600, flag: 'wx' });
   try {
+    await writeFile(draft, own, { mode: 0o600, flag: 'wx' });
     for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
       try {
         // A link, so that the lock has its content from the first moment.
@@ -31,8 +31,10 @@ export async function takeLock(directory: string): Promise<Lock> {
       }
       await removeIfStale(path);
     }
+  } catch (error) {
+    throw fromStateWrite(error, directory);
   } finally {
-    await rm(draft, { force: true });
+    await rm(draft, { force: true }).catch(() => undefined); // Where it could not be made it can't be removed either.
   }
   throw busy(undefined);
 }

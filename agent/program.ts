@@ -37,6 +37,7 @@ const exitOf: { readonly [Code in AgentErrorCode]: number } = {
   not_joined: exitCodes.configuration,
   loose_permissions: exitCodes.configuration,
   bad_state: exitCodes.configuration,
+  state_unwritable: exitCodes.failed,
   busy: exitCodes.failed,
   expired_release: exitCodes.failed,
   bad_release: exitCodes.failed,

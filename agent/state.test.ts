@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { withState } from '../test/fakes/agent.ts';
-import { AgentError, type AgentErrorCode } from './errors.ts';
+import { AgentError, type AgentErrorCode, fromStateWrite } from './errors.ts';
 import { formatNodeFile, openStateDirectory, parseNodeFile, readNode, stateFiles } from './state.ts';
 
 const node = {
@@ -39,6 +39,17 @@ describe('state directory', () => {
     );
     assert.throws(() => parseNodeFile(Buffer.from(text.replace('"v": 1', '"v": 1, "x": 1'))), failsWith('bad_state'));
     assert.throws(() => parseNodeFile(Buffer.from([0xff])), failsWith('bad_state'));
+  });
+
+  test('a full disk and a missing right are told with place and remedy; other errors stay themselves', () => {
+    for (const code of ['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM']) {
+      const told = fromStateWrite(Object.assign(new Error(code), { code }), '/state/node.json');
+      assert.ok(failsWith('state_unwritable')(told));
+      assert.match((told as AgentError).message, /\/state\/node\.json/);
+      assert.match((told as AgentError).hint ?? '', /try again/);
+    }
+    const other = Object.assign(new Error('EIO'), { code: 'EIO' });
+    assert.equal(fromStateWrite(other, '/x'), other);
   });
 
   test('it is made 0700 and its files 0600, whatever the umask', async () => {

@@ -7,7 +7,7 @@ import { lstat, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readIfPresent, removeLeftOvers, syncDirectory, writeDurably } from './durable.ts';
-import { AgentError, messageOf, systemCode } from './errors.ts';
+import { AgentError, fromStateWrite, messageOf, systemCode } from './errors.ts';
 
 /** Where the agent keeps its state unless told otherwise. */
 export const defaultStateDirectory = '.holdfast-agent';
@@ -94,7 +94,7 @@ export type StateDirectory = {
  */
 export async function openStateDirectory(path: string, options: { create?: boolean } = {}): Promise<StateDirectory> {
   if (options.create === true) {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await makeFolder(path);
   }
   await refuseLoose(path, 'directory');
   await removeLeftOvers(path);
@@ -115,12 +115,25 @@ export async function openStateDirectory(path: string, options: { create?: boole
     },
     async folder(name) {
       const folder = join(path, name);
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await makeFolder(folder);
       await refuseLoose(folder, 'directory');
       await removeLeftOvers(folder);
       return folder;
     },
   };
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    // A recursive mkdir names a read-only file system so.
+    const isReadOnly = systemCode(error) === 'ENOENT';
+    throw fromStateWrite(
+      isReadOnly ? Object.assign(new Error('EROFS', { cause: error }), { code: 'EROFS' }) : error,
+      path,
+    );
+  }
 }
 
 /** Who this node is. Throws `not_joined` when it was never enrolled. */

@@ -42,7 +42,7 @@ export async function launch(entry) {
     process.exitCode = exitConfig;
     return;
   }
-  await runIn(node, entry);
+  await runIn(node, [fileURLToPath(entry), ...process.argv.slice(2)]);
 }
 
 /**
@@ -76,13 +76,15 @@ export function findPinnedNode(entry) {
 }
 
 /**
+ * Runs another Node to its end, with this one's standard streams, signals and exit code.
+ *
  * @param {string} node
- * @param {URL} entry
+ * @param {readonly string[]} args
  * @returns {Promise<void>}
  */
-function runIn(node, entry) {
+export function runIn(node, args) {
   return new Promise((resolve) => {
-    const child = spawn(node, [fileURLToPath(entry), ...process.argv.slice(2)], { stdio: 'inherit' });
+    const child = spawn(node, args, { stdio: 'inherit' });
     const relays = relayed.map((signal) => {
       const relay = () => {
         if (!(process.stdin.isTTY && sentByTerminal.includes(signal))) {

@@ -1,9 +1,4 @@
-/** The product's version, from its package manifest. */
-import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+/** The product's version. */
+import { programVersion } from '../lib/crypto/program.ts';
 
-const manifest = z.object({ version: z.string() });
-
-export const productVersion = manifest.parse(
-  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')),
-).version;
+export const productVersion = programVersion(new URL('../package.json', import.meta.url));

@@ -101,5 +101,14 @@ function cancelCommand(terminal: Terminal): Command {
 
 /** The line to run on the machine. Its parts are a URL that was parsed and a token of a fixed alphabet: no quoting is needed. */
 export function joinCommand(url: string, token: string): string {
+  // Pasted into a root shell, and the address is the server's word: nothing that a shell would act on gets through.
+  if (!pasteable.test(url) || !/^[A-Za-z0-9_.-]+$/.test(token))
+    throw new CliError('refused', 'the server calls itself by an address that is none', {
+      details: [`server: ${JSON.stringify(url)}`],
+      hint: 'do not use the token; correct "names" in the configuration of the server',
+    });
   return `npx holdfast-agent join --server ${url} --token ${token}`;
 }
+
+/** A host name, an IPv4 or a bracketed IPv6 address, and a port. */
+const pasteable = /^https:\/\/(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?$/;

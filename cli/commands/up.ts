@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { StandaloneError } from '../../functions/standalone/errors.ts';
 import { createServerLog } from '../../functions/standalone/log.ts';
+import { requireGate } from '../../gate/required.ts';
 import { toBase64url } from '../../lib/crypto/encoding.ts';
 import { keepMemoryOutOfCores } from '../../lib/secrets/core-dumps.ts';
 import { collect, globalsOf, parseCount } from '../command.ts';
@@ -34,6 +35,7 @@ export function upCommand(terminal: Terminal): Command {
     )
     .action(async (options: UpOptions, command: Command) => {
       const { state, json } = globalsOf(command);
+      requireGate();
       keepMemoryOutOfCores();
       const stopped = terminal.stopped();
       const server = await open(state, options, terminal);

@@ -198,16 +198,24 @@ function fromSecrets(error: SecretsError): Problem {
   }
 }
 
+/** Whoever operates the server can mend these, so they are told apart. */
+const cannotWrite = {
+  full: 'the disk of the control plane is full, so nothing was done: free some space on it, then try again',
+  read_only:
+    'the control plane may not write to its own disk, so nothing was done: give it back that right, then try again',
+} as const;
+
 function fromStore(error: StoreError): Problem {
   switch (error.code) {
     case 'conflict':
       return new Problem('conflict', 'somebody else changed the same thing at the same time; try again', {
         cause: error,
       });
-    case 'unavailable':
-    case 'unknown_outcome':
     case 'full':
     case 'read_only':
+      return new Problem('unavailable', cannotWrite[error.code], { cause: error, reason: error.code });
+    case 'unavailable':
+    case 'unknown_outcome':
     case 'closed':
       return new Problem('unavailable', 'the store did not accept the operation', { cause: error, reason: error.code });
     case 'invalid':
@@ -223,6 +231,8 @@ function fromAudit(error: AuditError): Problem {
   switch (error.code) {
     // No operation without its entry: when the log can't take it, the operation did not happen.
     case 'unavailable':
+      if (error.cause instanceof StoreError && (error.cause.code === 'full' || error.cause.code === 'read_only'))
+        return fromStore(error.cause);
       return new Problem('unavailable', 'the audit log did not accept the entry, so nothing was done', {
         cause: error,
         reason: 'audit_unavailable',

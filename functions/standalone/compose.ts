@@ -29,7 +29,7 @@ import { issueServerTls, type ServerTls, serverCertificateLifeMs } from './certi
 import { closingStack } from './closing.ts';
 import { readConfig, type StandaloneConfig, withOverrides, writeConfig } from './config.ts';
 import { startDistribution } from './distribution.ts';
-import { StandaloneError } from './errors.ts';
+import { asStandaloneError, StandaloneError } from './errors.ts';
 import { writeWhole } from './files.ts';
 import { type Fleet, type Founding, foundFleet, readFleet } from './fleet.ts';
 import { takeLock } from './lock.ts';
@@ -69,7 +69,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
     return await start(options, closing);
   } catch (error) {
     await closing.run();
-    throw error;
+    throw asStandaloneError(error);
   }
 }
 

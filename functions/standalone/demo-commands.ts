@@ -1,15 +1,13 @@
 /** The product's own commands, run as anybody would run them, for the demonstration. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 
 export type Ran = { readonly code: number; readonly out: string; readonly err: string };
 
-const entries = {
-  holdfast: fileURLToPath(new URL('../../cli/holdfast.mjs', import.meta.url)),
-  'holdfast-agent': fileURLToPath(new URL('../../agent/holdfast-agent.mjs', import.meta.url)),
-} as const;
+/** Loaders, beside the server's own directory. */
+const loaders = { holdfast: 'holdfast.mjs', 'holdfast-agent': '../agent/holdfast-agent.mjs' } as const;
 
-export type Program = keyof typeof entries;
+export type Program = keyof typeof loaders;
 
 export type Commands = {
   /** Runs a command to its end; a non-zero code is for the caller to judge. */
@@ -18,18 +16,23 @@ export type Commands = {
   start(program: Program, args: readonly string[], logFd: number): ChildProcess;
 };
 
-/** Commands in `environment`. */
-export function createCommands(environment: NodeJS.ProcessEnv): Commands {
+/** Commands of the build whose server lies in `directory`, in `environment`; each passes its own startup gate. */
+export function createCommands(directory: string, environment: NodeJS.ProcessEnv): Commands {
+  const argsOf = (program: Program, args: readonly string[]) => [
+    '--disable-sigusr1', // or its gate would start it a second time
+    join(directory, loaders[program]),
+    ...args,
+  ];
   return {
-    run: (program, args) => run(program, args, environment),
+    run: (program, args) => run(argsOf(program, args), environment),
     start: (program, args, logFd) =>
-      spawn(process.execPath, [entries[program], ...args], { stdio: ['ignore', logFd, logFd], env: environment }),
+      spawn(process.execPath, argsOf(program, args), { stdio: ['ignore', logFd, logFd], env: environment }),
   };
 }
 
-function run(program: Program, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ran> {
+function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [entries[program], ...args], { stdio: ['ignore', 'pipe', 'pipe'], env });
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
     let out = '';
     let err = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -2,10 +2,9 @@
  * The entry of `npm start`: the control plane with its demonstration, or alone with `--no-demo`. For everyday use there
  * is `holdfast up`, which runs the same composition.
  */
-import { readFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { z } from 'zod';
+import { requireGate } from '../../gate/required.ts';
 import { toBase64url } from '../../lib/crypto/encoding.ts';
 import { keepMemoryOutOfCores } from '../../lib/secrets/core-dumps.ts';
 import { startStandalone } from './compose.ts';
@@ -17,8 +16,8 @@ import { createServerLog } from './log.ts';
 import { openStateRoot } from './paths.ts';
 
 const usage = 'usage: npm start [-- [--no-demo] [--state DIR]]\n';
-const manifest = z.object({ version: z.string() });
 
+const program = requireGate();
 keepMemoryOutOfCores();
 
 // A terminal sends its signal to the whole group, and npm sends it again: only the first one counts.
@@ -44,12 +43,11 @@ async function main(): Promise<number> {
   const operator = await demoOperator(paths, report);
   const server = await startStandalone({
     stateDirectory: options.state,
-    version: manifest.parse(JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))).version,
+    version: program.version,
     logger: createServerLog(paths.serverLog),
     founding: { name: 'demo', operatorKeys: [operator.line], threshold: 1 },
   });
-  // Compiled once, the commands start in half the time; kept in the state directory, as everything is.
-  const commands = createCommands({ ...process.env, NODE_COMPILE_CACHE: paths.demoCache });
+  const commands = createCommands(program.directory, process.env);
   let agent: Awaited<ReturnType<typeof runDemo>> | undefined;
   try {
     if (options.demo) agent = await orStopped(runDemo({ server, keyFile: operator.keyFile, report, commands }));

@@ -30,7 +30,8 @@ export function statePaths(root: string) {
     lock: join(root, 'run', 'lock.sqlite'),
     serverLog: join(root, 'server.log'),
     demo: join(root, 'demo'),
-    demoCache: join(root, 'demo', 'cache'),
+    /** Builds of the checkout that `npm start` runs; see build/develop.ts. */
+    build: join(root, 'build'),
   } as const;
 }
 

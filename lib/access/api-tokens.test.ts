@@ -126,6 +126,9 @@ test('R24 incident 23: nobody mints a token that can do more than themselves', a
   const own = await callerOf({ deps }, world.token);
   await createApiToken(deps, { name: 'own', owner, caller: own });
   await assert.rejects(createApiToken(deps, { name: 'up', owner: boss, caller: own }), notPermitted);
+  // Of no use to a viewer today, but it would be the day they are made an admin.
+  const latent = { name: 'later', owner, caller: own, scope: ['users.write'] } as const;
+  await assert.rejects(createApiToken(deps, latent), notPermitted);
   const { token: narrow } = await createApiToken(deps, {
     name: 'narrow',
     owner: boss,

@@ -80,6 +80,10 @@ export async function createApiToken(
   if (ttlMs !== undefined && !(Number.isSafeInteger(ttlMs) && ttlMs >= lifeMs.least && ttlMs <= lifeMs.most))
     throw new AccessError('malformed', 'an API token lives between one minute and 366 days');
   if (owner.state !== 'active') throw new AccessError('not_permitted', `the user ${owner.name} is disabled`);
+  const lacked = scope?.find((permission) => grantFor(caller, permission) === 'none');
+  // Also where it is worth nothing today: the owner's role may change, and the token with it.
+  if (lacked !== undefined)
+    throw new AccessError('not_permitted', `the token would have ${lacked}, which you do not have`);
   const narrowed = scope ?? caller.scope;
   requireHeld(caller, owner, narrowed);
   const expiresAt = ttlMs === undefined ? undefined : createdAt + ttlMs;

@@ -1,5 +1,6 @@
 /** Threads that digest bundles, so that a long log is verified on more than one core. */
 import { Worker } from 'node:worker_threads';
+import { verifiedProgram } from '../crypto/program.ts';
 import { type Digested, decodeFacts } from './digested.ts';
 
 export type PoolRequest = {
@@ -27,7 +28,7 @@ export function openVerifyPool(size: number): VerifyPool {
     waiting.clear();
   };
   const workers = Array.from({ length: size }, () => {
-    const worker = new Worker(new URL('./verify-worker.ts', import.meta.url));
+    const worker = openWorker();
     worker.on('message', ({ id, facts, ...digested }: PoolAnswer) => {
       waiting.get(id)?.resolve({ ...digested, ...(facts !== undefined && { facts: decodeFacts(facts) }) });
       waiting.delete(id);
@@ -51,4 +52,11 @@ export function openVerifyPool(size: number): VerifyPool {
       await Promise.all(workers.map((worker) => worker.terminate()));
     },
   };
+}
+
+/** A thread has a module loader of its own, which knows nothing of the gate: it is given verified source, not a path. */
+function openWorker(): Worker {
+  const source = verifiedProgram()?.files.get('workers/verify-worker.cjs');
+  if (source === undefined) return new Worker(new URL('./verify-worker.ts', import.meta.url));
+  return new Worker(Buffer.from(source).toString(), { eval: true });
 }

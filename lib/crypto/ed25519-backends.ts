@@ -1,9 +1,9 @@
 /** The two engines beneath the one Ed25519 verifier: libsodium where it loads, `node:crypto` behind our own strict checks elsewhere. */
 
 import { createPublicKey, verify } from 'node:crypto';
-import { createRequire } from 'node:module';
 import { Point } from '@noble/ed25519';
 import { isCanonicalPoint, isCanonicalScalar, isSmallOrderPoint } from './ed25519-rules.ts';
+import { loadSodium } from './sodium.ts';
 
 export interface Ed25519Backend {
   readonly name: 'sodium-native' | 'node:crypto';
@@ -13,17 +13,11 @@ export interface Ed25519Backend {
   isPrimeOrderPoint(point: Uint8Array): boolean;
 }
 
-/** The part of sodium-native (libsodium) that is used here; the package ships no types. */
-interface Sodium {
-  crypto_sign_verify_detached(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean;
-  crypto_core_ed25519_is_valid_point(point: Uint8Array): boolean;
-}
-
 /** SubjectPublicKeyInfo of an Ed25519 key up to the key itself (RFC 8410 §4). */
 export const ED25519_SPKI_PREFIX: Uint8Array = Buffer.from('302a300506032b6570032100', 'hex');
 
 /** libsodium through sodium-native, or undefined on a platform for which that package has no binary. */
-export const sodiumBackend: Ed25519Backend | undefined = loadSodium();
+export const sodiumBackend: Ed25519Backend | undefined = openSodium();
 
 /** OpenSSL through Node, behind our own checks. */
 export const nodeBackend: Ed25519Backend = createNodeBackend(verifyWithOpenSsl);
@@ -62,13 +56,9 @@ function verifyWithOpenSsl(publicKey: Uint8Array, message: Uint8Array, signature
   }
 }
 
-function loadSodium(): Ed25519Backend | undefined {
-  let sodium: Sodium;
-  try {
-    sodium = createRequire(import.meta.url)('sodium-native');
-  } catch {
-    return undefined;
-  }
+function openSodium(): Ed25519Backend | undefined {
+  const sodium = loadSodium();
+  if (sodium === undefined) return undefined;
   return {
     name: 'sodium-native',
     verify: (publicKey, message, signature) => sodium.crypto_sign_verify_detached(signature, message, publicKey),

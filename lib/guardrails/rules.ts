@@ -100,7 +100,7 @@ export const rules = {
     title: 'Unknown target',
     reason: 'what it removes or changes is known only when it runs',
   },
-  G0604: { verdict: 'unknown', title: 'Downloaded program', reason: 'runs a program that it downloaded before' },
+  G0604: { verdict: 'dangerous', title: 'Downloaded program', reason: 'runs a program that it downloaded before' },
   G0605: {
     verdict: 'unknown',
     title: 'Too much to read',

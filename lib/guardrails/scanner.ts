@@ -40,8 +40,10 @@ async function create(): Promise<Scanner> {
         files: new Map(),
         programs: new Map(),
         links: new Map(),
+        traps: [],
         uncalled: new Map(),
         letsSshThrough: false,
+        isVerified: false,
         firewall: [],
         firewallDenies: false,
         run: runNode,
@@ -51,6 +53,7 @@ async function create(): Promise<Scanner> {
       try {
         if (source.includes('\0')) report(frame, 'G0505', { excerpt: source, detail: 'a NUL' });
         else runText(source, frame);
+        for (const run of scan.traps.splice(0)) run();
         runUncalled(scan);
         if (scan.steps <= 0) report(frame, 'G0605', { excerpt: source.slice(0, 200) });
       } catch (error) {
@@ -77,7 +80,15 @@ function reportQuoted(frame: Frame, source: string): void {
   for (let depth = 0; depth < 3 && texts.length > 0; depth += 1) {
     for (const text of texts.slice(0, 100)) {
       const trial: Finding[] = [];
-      const scan = { ...frame.scan, findings: trial, steps: 2000, uncalled: new Map(), files: new Map(), firewall: [] };
+      const scan = {
+        ...frame.scan,
+        findings: trial,
+        steps: 2000,
+        traps: [],
+        uncalled: new Map(),
+        files: new Map(),
+        firewall: [],
+      };
       runText(text, { ...frameOf(scan, text, {}), depth: limits.depth - 4 });
       const first = trial.find(({ rule, verdict }) => verdict === 'dangerous' && telling.test(rule));
       if (first !== undefined) {

@@ -222,12 +222,12 @@ async function startWorld(t: TestContext) {
     said: [] as Buffer[],
     publish: () => publish({ policy, root, keyFile, state, client: opened }),
     agent(args: readonly string[]) {
-      const child = start('../../agent/main.ts', args);
+      const child = start('../../agent/holdfast-agent.mjs', args);
       for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => output.push(chunk));
       return child;
     },
     async cli(args: readonly string[], input?: Buffer): Promise<Buffer> {
-      const child = start('../../cli/main.ts', ['--state', state, ...args], 'pipe');
+      const child = start('../../cli/holdfast.mjs', ['--state', state, ...args], 'pipe');
       const chunks: Buffer[] = [];
       for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => chunks.push(chunk));
       child.stdin?.end(input ?? '');

@@ -1,6 +1,6 @@
 /** The sign-in page and its files: the same bytes for everybody, without data, under a policy that lets nothing else run. */
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { programFile } from '../../../lib/crypto/program.ts';
 import { type OpenRoute, openRoute } from '../open-route.ts';
 import { Problem } from '../problem.ts';
 
@@ -24,7 +24,7 @@ const files: ReadonlyMap<string, string> = new Map([
 
 export function webPageRoutes(): OpenRoute[] {
   return [
-    openRoute({ method: 'GET', path: '/', handler: () => send('index.html', 'text/html; charset=utf-8') }),
+    openRoute({ method: 'GET', path: '/', handler: async () => send('index.html', 'text/html; charset=utf-8') }),
     openRoute({
       method: 'GET',
       path: '/assets/:file',
@@ -39,8 +39,8 @@ export function webPageRoutes(): OpenRoute[] {
   ];
 }
 
-async function send(name: string, type: string): Promise<Response> {
-  const bytes = await readFile(new URL(`../page/${name}`, import.meta.url));
+function send(name: string, type: string): Response {
+  const bytes = programFile(`page/${name}`, () => new URL(`../page/${name}`, import.meta.url));
   return new Response(new Uint8Array(bytes), {
     headers: { 'content-type': type, 'content-security-policy': policy },
   });

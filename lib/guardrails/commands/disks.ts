@@ -12,7 +12,7 @@ function isDevice(call: Call, path: string): boolean {
 }
 
 /** A device, or what may turn out to be one. */
-function reportDevices(call: Call, rule: 'G0201' | 'G0202' | 'G0203', paths: readonly string[]): void {
+export function reportDevices(call: Call, rule: 'G0201' | 'G0202' | 'G0203', paths: readonly string[]): void {
   for (const path of paths) {
     if (isDevice(call, path)) reportCall(call, rule, path);
     else if (plain(path).startsWith(hole) && rule !== 'G0201') reportCall(call, rule, path, 'unknown');

@@ -7,6 +7,7 @@ import { contentOf } from '../shell/redirect.ts';
 import { judgeWrite } from '../shell/write.ts';
 import type { Judge, Judges } from './judge.ts';
 import { judgeMode } from './modes.ts';
+import { unpackTar } from './targets.ts';
 
 const rm: Judge = (call) => {
   const { flags, operands } = readOptions(call.argv.slice(1), ['--interactive']);
@@ -31,6 +32,9 @@ function remove(call: Call, path: string, isRecursive: boolean): void {
     return;
   }
   touch(call, path, isRecursive ? 'remove tree' : 'remove');
+  // A unit that nothing wants any more is disabled.
+  const unit = /^\/etc\/systemd\/system\/[^/]+\.(?:wants|requires)\/([^/]+)$/.exec(normalizePath(path, cwd))?.[1];
+  if (unit !== undefined) reportUnit(call, unit);
 }
 
 const unlink: Judge = (call) => {
@@ -164,9 +168,10 @@ function write(call: Call, path: string, content: string, isAppend: boolean): vo
 const sed: Judge = (call, _again) => {
   const { flags, operands, values } = readOptions(call.argv.slice(1), ['-e', '-f', '--expression', '--file']);
   const program = plain(values.get('-e') ?? values.get('--expression') ?? operands[0] ?? '');
-  const executed = /(?:^|[;\n{]|\d|\$|\/)\s*e\s+([^;\n]+)|^s(.)(?:\\.|(?!\2).)*\2((?:\\.|(?!\2).)*)\2[gpi0-9]*e/.exec(
-    program,
-  );
+  const executed =
+    /(?:^|[;\n{]|\d|\$|\/)\s*e\s+([^;\n]+)|^(?:\d+|\$|\/[^/]*\/)?s(.)(?:\\.|(?!\2).)*\2((?:\\.|(?!\2).)*)\2[gpi0-9]*e/.exec(
+      program,
+    );
   const code = executed?.[1] ?? executed?.[3];
   if (code !== undefined && code.trim() !== '')
     call.frame.scan.runText(code.replace(/\\(.)/g, '$1'), { ...call.frame, at: undefined });
@@ -214,63 +219,9 @@ const tar: Judge = (call) => {
       (/^-I$|^-F$|^--to-command$|^--use-compress-program$/.test(arg) ? args[i + 1] : undefined);
     if (code !== undefined) call.frame.scan.runText(code, { ...call.frame, at: undefined });
   }
+  unpackTar(call);
   if (args.includes('--remove-files'))
     for (const path of readOptions(call.argv.slice(1), ['-f', '-C']).operands) touch(call, path, 'remove tree');
-};
-
-const curl: Judge = (call) => {
-  const { values } = readOptions(
-    call.argv.slice(1),
-    [
-      '-o',
-      '--output',
-      '-O',
-      '--output-document',
-      '-H',
-      '-d',
-      '-u',
-      '-x',
-      '-X',
-      '-A',
-      '-m',
-      '-w',
-      '--max-time',
-      '--retry',
-      '-T',
-      '-F',
-      '-b',
-      '-c',
-      '-e',
-      '--connect-timeout',
-      '--header',
-      '--data',
-      '-P',
-      '-t',
-      '--dir',
-      '-U',
-      '--tries',
-      '--timeout',
-    ]
-      .filter((option) => option !== '-O' || programOf(call.argv[0] ?? '') === 'wget')
-      .filter((option) => option !== '-o' || programOf(call.argv[0] ?? '') !== 'wget'),
-  );
-  const url = call.argv.slice(1).findLast((arg) => !plain(arg).startsWith('-')) ?? '';
-  const named = values.get('-o') ?? values.get('--output') ?? values.get('-O') ?? values.get('--output-document');
-  const base = plain(url)
-    .replace(/[?#].*$/, '')
-    .replace(/^.*\//, '');
-  const place = named === undefined ? base : named;
-  if (place === '' || plain(place) === '-') return;
-  const downloadedText = `${hole}\ue009`;
-  if (named !== undefined)
-    judgeWrite(call.frame, place, {
-      isAppend: false,
-      content: downloadedText,
-      offset: call.offset,
-      excerpt: call.excerpt,
-      isPrepared: true,
-    });
-  else call.frame.scan.files.set(normalizePath(place, call.frame.scope.cwd), downloadedText);
 };
 
 export const fileJudges: Judges = {
@@ -297,6 +248,4 @@ export const fileJudges: Judges = {
   rsync,
   tar,
   bsdtar: tar,
-  curl,
-  wget: curl,
 };

@@ -25,10 +25,12 @@ const kill: Judge = (call) => {
   for (const target of targets) {
     const process = /^pid-of-(.+)\ue000$/.exec(target)?.[1] ?? '';
     if (isAgentName(process)) reportCall(call, 'G0401', process);
+    else if (process === 'everything' && !isReload(call)) reportCall(call, 'G0303', 'all');
     else if (isReachProcess(process) && !isReload(call)) reportCall(call, 'G0402', process);
     else if (isVitalProcess(process) && !isReload(call)) reportCall(call, 'G0303', process);
   }
   // The first number with a dash is the signal; `kill -1 -1` has both.
+  if (targets.some((arg) => /^(?:\/proc\/)?[\ue001-\ue003]/.test(arg))) reportCall(call, 'G0303', 'all');
   if (targets.some((arg) => arg === '-1' || arg === '1')) reportCall(call, 'G0303', targets.join(' '));
 };
 
@@ -116,6 +118,16 @@ const dracut: Judge = (call) => {
     reportCall(call, 'G0305');
 };
 
+/** A call over the bus does what the command does that makes it. */
+const overBus: Judge = (call, again) => {
+  const text = call.argv.map(plain).join(' ');
+  if (/\b(?:PowerOff|Reboot|Halt|Suspend|Hibernate|HybridSleep|KExec)(?:WithFlags)?\b/.test(text))
+    reportCall(call, 'G0301');
+  const verb = /\b(Stop|Mask|Disable|Kill)Units?(?:Files)?(?:WithFlags)?\b/.exec(text)?.[1]?.toLowerCase();
+  const unit = /(?:^|[\s:"'])([\w@.-]+\.(?:service|socket|target|timer))\b/.exec(text)?.[1];
+  if (verb !== undefined && unit !== undefined) again(['systemctl', verb, unit]);
+};
+
 export const machineJudges: Judges = {
   shutdown,
   reboot: shutdown,
@@ -143,6 +155,21 @@ export const machineJudges: Judges = {
   grubby: grub,
   'grub-reboot': grub,
   'update-initramfs': dracut,
+  fuser: (call) => {
+    const { flags, operands } = readOptions(call.argv.slice(1), ['-n', '-N']);
+    if (flags.has('-k') || flags.has('--kill'))
+      for (const path of operands)
+        if (/^\/(?:|usr|etc|var|bin|lib|dev|proc|home|root|run)\/?$/.test(plain(path))) reportCall(call, 'G0303', path);
+  },
+  'grub-install': (call) => {
+    if (call.argv.some((arg) => plain(arg) === '--uninstall')) reportCall(call, 'G0305');
+  },
+  bootctl: (call) => {
+    if (call.argv.some((arg) => /^(?:remove|unlink)$/.test(plain(arg)))) reportCall(call, 'G0305');
+  },
+  'dbus-send': overBus,
+  busctl: overBus,
+  gdbus: overBus,
   rtcwake: (call) => {
     if (call.argv.some((arg) => /^(?:off|mem|disk|standby)$/.test(plain(arg)))) reportCall(call, 'G0301');
   },

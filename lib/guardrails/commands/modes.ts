@@ -1,5 +1,7 @@
 /** Programs that change mode, owner and capabilities of files. */
+import { judgePath } from '../judge-path.ts';
 import { normalizePath } from '../paths.ts';
+import { isAgentPath } from '../protected-paths.ts';
 import { type Call, programOf, readOptions, reportCall, touch } from '../shell/call.ts';
 import { hasHole, plain } from '../shell/marks.ts';
 import type { Judge, Judges } from './judge.ts';
@@ -26,6 +28,8 @@ export function judgeMode(call: Call, mode: string, paths: readonly string[], is
   for (const path of paths) {
     const normal = normalizePath(path, call.frame.scope.cwd);
     if (isRecursive) touch(call, path, 'change tree');
+    else if (takesExecution(digits) && judgePath(normal, 'break') !== undefined && isProgram(normal))
+      touch(call, path, 'break');
     else if (opens || closes) breakMode(call, path, normal, digits);
     else if (/^\/etc\/g?shadow$/.test(normal) && digits !== undefined && digits[3] !== '0')
       reportCall(call, 'G0104', path);
@@ -37,6 +41,15 @@ export function judgeMode(call: Call, mode: string, paths: readonly string[], is
     )
       reportCall(call, 'G0108', path);
   }
+}
+
+/** A program that nobody may run, root included. */
+function takesExecution(digits: string | undefined): boolean {
+  return digits !== undefined && !/[1357]/.test(digits.slice(1));
+}
+
+function isProgram(path: string): boolean {
+  return /^\/s?bin\//.test(path);
 }
 
 function breakMode(call: Call, path: string, normal: string, digits: string | undefined): void {
@@ -101,6 +114,11 @@ const chattr: Judge = (call) => {
   const { flags, operands } = readOptions(call.argv.slice(1));
   const paths = operands.filter((arg) => !/^[-+=]/.test(plain(arg)));
   if (flags.has('-R')) for (const path of paths) touch(call, path, 'change tree');
+  const isFixed = call.argv.some((arg) => /^\+\w*[ia]/.test(plain(arg)));
+  // The system's own tools can't write it any more, nor can the agent be updated.
+  for (const path of paths)
+    if (isFixed && (isAgentPath(plain(path)) || /^\/etc\/(?:passwd|g?shadow|group|sudoers)$/.test(plain(path))))
+      touch(call, path, 'break');
 };
 
 const setcap: Judge = (call) => {

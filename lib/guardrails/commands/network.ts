@@ -60,6 +60,7 @@ const nmcli: Judge = (call) => {
     .filter((arg) => !arg.startsWith('-'));
   const [object = '', verb = '', name] = args;
   if (/^n/.test(object) && verb === 'off') reportCall(call, 'G0403', 'networking');
+  if (/^r/.test(object) && verb === 'all' && name === 'off') reportCall(call, 'G0403', 'radio');
   if (
     /^c/.test(object) &&
     /^(?:down|delete|del|d)$/.test(verb) &&

@@ -1,5 +1,5 @@
 /** Programs that run or change something dangerous as a side use: containers, version control, editors, schedulers. */
-import { programOf, readOptions, reportCall, touch } from '../shell/call.ts';
+import { type Call, programOf, quote, readOptions, reportCall, touch } from '../shell/call.ts';
 import { plain } from '../shell/marks.ts';
 import { runCode } from '../shell/shells.ts';
 import type { Judge, Judges } from './judge.ts';
@@ -15,6 +15,7 @@ const docker: Judge = (call) => {
   const binds = args.flatMap((arg, i) =>
     arg === '--mount' ? [args[i + 1] ?? ''] : (/^--mount=(.*)$/.exec(arg)?.[1] ?? []),
   );
+  for (const one of args.includes('--pid=host') ? [...mounts, '/:/proc/1/root'] : mounts) runInside(call, one);
   const root = mounts.find((one) => /^\/:\/?[^:]*(?::(?!.*\bro\b).*)?$/.test(one));
   const inner = args.join(' ');
   if (root === undefined && !binds.some((one) => /(?:source|src)=\/(?:,|$)/.test(one) && !/readonly|ro\b/.test(one)))
@@ -31,6 +32,33 @@ const docker: Judge = (call) => {
   reportCall(call, isDangerous ? 'G0101' : 'G0602', root, isDangerous ? 'dangerous' : 'unknown');
 };
 
+/** What runs inside, with the paths of the machine that are mounted there. */
+function runInside(call: Call, mount: string): void {
+  const [outside = '', inside = '', mode = ''] = mount.split(':');
+  if (!outside.startsWith('/') || !inside.startsWith('/') || inside === '/' || /\bro\b/.test(mode)) return;
+  const args = call.argv.slice(1);
+  const at = args.findIndex((arg, i) => i > 1 && (/^(?:ba|da)?sh$/.test(plain(arg)) || known.has(programOf(arg))));
+  if (at === -1) return;
+  const command = args.slice(at).map((arg) => plain(arg).replaceAll(inside, outside === '/' ? '' : outside));
+  call.frame.scan.runText(quote(command), { ...call.frame, at: undefined });
+}
+
+const known = new Set([
+  'rm',
+  'mv',
+  'cp',
+  'dd',
+  'chmod',
+  'chown',
+  'tee',
+  'sed',
+  'find',
+  'mkfs.ext4',
+  'shred',
+  'truncate',
+  'nsenter',
+]);
+
 const git: Judge = (call) => {
   const args = call.argv.slice(1).map(plain);
   args.forEach((arg, i) => {
@@ -45,6 +73,11 @@ const git: Judge = (call) => {
   const { operands, values } = readOptions(call.argv.slice(1), ['-C', '-c', '--git-dir', '--work-tree']);
   if (plain(operands[0] ?? '') === 'clean' && args.some((arg) => /^-[a-z]*f/.test(arg)) && values.has('-C'))
     touch(call, values.get('-C') ?? '', 'remove tree');
+  if (plain(operands[0] ?? '') === 'clean' && args.some((arg) => /^-[a-z]*f/.test(arg)))
+    for (const path of operands.slice(1)) touch(call, path, 'remove tree');
+  const tree = values.get('--work-tree');
+  if (tree !== undefined && /^(?:checkout|reset|clean|restore|read-tree)$/.test(plain(operands[0] ?? '')))
+    touch(call, tree, 'remove tree');
 };
 
 /** `vim -c ':!command'`, `ed`, `man -P command`, `zip -TT command` and the like. */
@@ -85,7 +118,31 @@ const make: Judge = (call) => {
       if (line.startsWith('\t')) runCode(call, line.trim().replace(/^[@-]+/, ''));
 };
 
+/** `sha256sum -c`, `gpg --verify` and their like. */
+const verifier: Judge = (call) => {
+  const args = call.argv.slice(1).map(plain);
+  const isShasum = /sum$/.test(programOf(call.argv[0] ?? ''));
+  if (args.some((arg) => (isShasum ? /^-\w*c|^--check$/ : /^-?-?verify(?:-blob|-attestation)?$|^-V/).test(arg)))
+    call.frame.scan.isVerified = true;
+};
+
 export const otherJudges: Judges = {
+  ...Object.fromEntries(
+    [
+      'sha256sum',
+      'sha512sum',
+      'sha384sum',
+      'shasum',
+      'b2sum',
+      'gpg',
+      'gpgv',
+      'minisign',
+      'cosign',
+      'signify',
+      'openssl',
+    ].map((name) => [name, verifier]),
+  ),
+  'ssh-keygen': verifier,
   docker,
   podman: docker,
   nerdctl: docker,

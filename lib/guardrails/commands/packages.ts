@@ -31,9 +31,21 @@ function remove(call: Call, packages: readonly string[]): void {
     if (/^(?:linux-image|linux-modules|kernel|kernel-core)-\ue000/.test(name)) reportCall(call, 'G0405', name);
     if (hasHole(name)) continue;
     const text = withoutGlobs(name);
-    if (isAgentName(text)) reportCall(call, 'G0401', text);
+    if (/^[~?](?:i|installed|essential|E)/.test(text) || matchesEssential(text)) reportCall(call, 'G0405', text);
+    else if (isAgentName(text)) reportCall(call, 'G0401', text);
     else if (isEssentialPackage(text) || (hasGlob(name) && samples.some((sample) => patternOf(name).test(sample))))
       reportCall(call, 'G0405', text);
+  }
+}
+
+/** `apt` takes a regular expression where no package has the name. */
+function matchesEssential(text: string): boolean {
+  if (!/[.][*+]|[$^|]/.test(text) || text.length > 100 || /\([^)]*[*+]/.test(text)) return false;
+  try {
+    const pattern = new RegExp(text);
+    return samples.some((sample) => pattern.test(sample));
+  } catch {
+    return false;
   }
 }
 
@@ -73,6 +85,11 @@ const dpkg: Judge = (call) => {
   const { operands, flags } = readOptions(call.argv.slice(1), ['--root', '--admindir', '--instdir', '-D']);
   if (flags.has('--no-act') || flags.has('--simulate') || flags.has('--dry-run')) return;
   if (['-r', '-P', '--remove', '--purge'].some((flag) => flags.has(flag))) remove(call, operands);
+  if (flags.has('--set-selections'))
+    for (const line of plain(call.frame.stdin).split('\n')) {
+      const [name = '', wanted] = line.trim().split(/\s+/);
+      if (wanted === 'deinstall' || wanted === 'purge') remove(call, [name]);
+    }
 };
 
 const rpm: Judge = (call) => {

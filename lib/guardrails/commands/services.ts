@@ -2,7 +2,7 @@
 import { isAgentName, isNetworkService, isReachService, isVitalService } from '../protected-names.ts';
 import type { RuleId } from '../rules.ts';
 import { type Call, programOf, readOptions, reportCall } from '../shell/call.ts';
-import { hasGlob, hole, patternOf, plain } from '../shell/marks.ts';
+import { hasGlob, hole, patternOf, plain, withGlobs } from '../shell/marks.ts';
 import type { Judge, Judges } from './judge.ts';
 
 /** The rule that protects a service from being stopped, disabled or masked. */
@@ -25,8 +25,12 @@ const samples = [
 
 function stop(call: Call, units: readonly string[]): void {
   for (const unit of units) {
-    const name = plain(unit).replaceAll('\\', '');
-    const named = hasGlob(name) ? samples.filter((one) => patternOf(name).test(one)) : [name];
+    // Service managers fill in patterns themselves.
+    const name = withGlobs(plain(unit).replaceAll('\\', ''));
+    // A file may match in the working directory, but hardly ever does.
+    const named = hasGlob(name)
+      ? samples.filter((one) => patternOf(name).test(one) || patternOf(name).test(one.replace(/\.service$/, '')))
+      : [name];
     for (const one of named) {
       const rule = ruleOfService(one);
       if (rule !== undefined) reportCall(call, rule, one);

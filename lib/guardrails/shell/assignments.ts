@@ -1,6 +1,8 @@
+/** Assignments: what variables hold, and what is handed on to every program. */
+import { injects } from './environment.ts';
 import type { Syntax } from './grammar.ts';
 import { hole, plain, split } from './marks.ts';
-import { assign, type Frame } from './scan.ts';
+import { assign, type Frame, report } from './scan.ts';
 import { expandFields, expandText } from './word.ts';
 
 export function assignmentOf(node: Syntax, frame: Frame): [string, string] {
@@ -50,12 +52,25 @@ export function declare(node: Syntax, frame: Frame): string {
       for (const text of expandText(frame, child.start, child.end)) assignText(frame, text);
     }
   }
+  judgeExported(node, frame);
   return '';
 }
 
 function assignText(frame: Frame, text: string): void {
   const [, name, value] = /^(\w+)=([\s\S]*)$/.exec(plain(text)) ?? [];
   if (name !== undefined && value !== undefined) assign(frame.scope, name, [value]);
+}
+
+/** What is exported, everything that follows gets. */
+function judgeExported(node: Syntax, frame: Frame): void {
+  const written = frame.source.text.slice(node.start, node.end);
+  if (!/^(?:export|declare\s+-\w*x|typeset\s+-\w*x)\b/.test(written)) return;
+  for (const child of node.children) {
+    const [name = ''] = frame.source.text.slice(child.start, child.end).split('=');
+    for (const value of frame.scope.variables.get(name)?.values ?? [])
+      if (injects(name, value))
+        report(frame, 'G0504', { offset: node.start, excerpt: written, detail: `${name}=${value}` });
+  }
 }
 
 export function unsetVariables(node: Syntax, frame: Frame): string {

@@ -1,7 +1,8 @@
 /** The shell's own commands that change what others mean: `cd`, `eval`, `.`, `alias`, `read`, `set`, `trap` and so on. */
 
 import { normalizePath } from '../paths.ts';
-import { type Call, readOptions, reportCall } from './call.ts';
+import { type Call, programOf, readOptions, reportCall } from './call.ts';
+import { listing } from './listings.ts';
 import { hole, plain, split, taints, withGlobs, withoutGlobs } from './marks.ts';
 import { formatPrintf } from './output.ts';
 import { contentOf } from './redirect.ts';
@@ -35,10 +36,15 @@ export function runBuiltin(call: Call, name: string, again: Again): string | und
       return again(readOptions(args, ['-a'], true).operands);
     case 'command':
     case 'builtin': {
-      if (/^-[vV]$/.test(plain(args[0] ?? ''))) return `${plain(args[1] ?? '')}\n`;
-      return again(
-        args.filter((arg, i) => i > 0 || plain(arg) !== '-p').filter((arg, i) => i > 0 || plain(arg) !== '--'),
-      );
+      if (/^-[vV]$/.test(plain(args[0] ?? ''))) return listing('which', args.slice(1));
+      const operands = args
+        .filter((arg, i) => i > 0 || plain(arg) !== '-p')
+        .filter((arg, i) => i > 0 || plain(arg) !== '--');
+      // Functions and aliases of that name are passed over.
+      const bare = { ...scope, functions: new Map(), aliases: new Map() };
+      const printed = again(operands, { frame: { ...frame, scope: bare } });
+      scope.cwd = bare.cwd;
+      return printed;
     }
     // Words of the grammar, where the parser took one for a name.
     case '{':
@@ -77,7 +83,9 @@ export function runBuiltin(call: Call, name: string, again: Again): string | und
       scope.positional = scope.positional?.slice(Number(plain(args[0] ?? '1')) || 1);
       return '';
     case 'trap':
-      if (args.length > 1 && !plain(args[0] ?? '').startsWith('-')) runCode(call, args[0] ?? '');
+      // It runs at the end, with what the variables hold then.
+      if (args.length > 1 && !plain(args[0] ?? '').startsWith('-') && frame.scan.traps.length < 32)
+        frame.scan.traps.push(() => runCode({ ...call, frame: { ...frame, stdin: '' } }, args[0] ?? ''));
       return '';
     case 'read':
     case 'mapfile':
@@ -98,6 +106,18 @@ export function runBuiltin(call: Call, name: string, again: Again): string | und
         if (variable !== undefined && value !== undefined) assign(scope, variable, [value]);
       }
       return '';
+    case 'hash': {
+      const { values, operands } = readOptions(args, ['-p']);
+      const path = values.get('-p');
+      if (path !== undefined) frame.scan.programs.set(plain(operands[0] ?? ''), programOf(path));
+      return '';
+    }
+    case 'enable': {
+      const library = readOptions(args, ['-f']).values.get('-f');
+      if (library !== undefined && /^\/?(?:tmp|var\/tmp|dev\/shm)\//.test(plain(library)))
+        reportCall(call, 'G0504', library);
+      return '';
+    }
     case ':':
     case 'true':
     case 'false':

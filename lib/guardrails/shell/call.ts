@@ -28,6 +28,11 @@ export function reportCall(call: Call, rule: RuleId, detail = '', verdict?: Find
   });
 }
 
+/** Runs what was downloaded before. Where a checksum or a signature was looked at first, it is known to somebody. */
+export function reportDownloaded(call: Call, detail = ''): void {
+  reportCall(call, 'G0604', detail, call.frame.scan.isVerified ? 'unknown' : 'dangerous');
+}
+
 /** A finding that is kept back, because what comes later may answer it. */
 export function findingOfCall(call: Call, rule: RuleId, detail: string): Finding {
   return findingOf(call.frame, rule, { offset: call.offset, excerpt: call.excerpt, detail });

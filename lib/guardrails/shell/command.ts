@@ -1,14 +1,16 @@
 /** Commands: finds out which program a call really runs, and hands it to whoever knows that program. */
 
 import { judges } from '../commands/registry.ts';
+import { judgeOutputOption } from '../commands/targets.ts';
 import { normalizePath } from '../paths.ts';
 import { runBuiltin } from './builtins.ts';
-import { type Call, programOf, quote, reportCall } from './call.ts';
+import { type Call, programOf, quote, reportCall, reportDownloaded } from './call.ts';
+import { injects, isRun } from './environment.ts';
 import { interpreters, runInterpreter } from './interpreters.ts';
 import { decoded, downloaded, hasGlob, hasHole, hole, patternOf, plain, unset, withoutGlobs } from './marks.ts';
 import { outputOf } from './output.ts';
 import { limits, step } from './scan.ts';
-import { isShell, runShell } from './shells.ts';
+import { isShell, runCode, runShell } from './shells.ts';
 import { runWrapped, wrappers } from './wrappers.ts';
 
 /** Runs one command and returns what it prints. */
@@ -62,6 +64,7 @@ export function runNamed(call: Call, program: string): string {
   if (wrapper !== undefined) return runWrapped(call, wrapper, again);
   if (interpreters.has(real.replace(/[\d.]+$/, ''))) runInterpreter(call, real.replace(/[\d.]+$/, ''));
   (judges.get(real) ?? judges.get(real.replace(/\..*$/, '')))?.(call, again);
+  judgeOutputOption(call);
   return outputOf(call, real);
 }
 
@@ -69,7 +72,7 @@ export function runNamed(call: Call, program: string): string {
 export function runFile(call: Call, content: string): string {
   const { frame } = call;
   if (content.includes(downloaded)) {
-    reportCall(call, 'G0604', call.argv[0]);
+    reportDownloaded(call, call.argv[0]);
     return hole;
   }
   const text = plain(content);
@@ -126,13 +129,12 @@ function callFunction(call: Call, name: string): string {
 }
 
 function judgeEnvironment(call: Call): void {
+  const { frame } = call;
   for (const [name, value] of call.environment ?? []) {
-    if (
-      /^LD_(?:PRELOAD|AUDIT|LIBRARY_PATH)$/.test(name) &&
-      /^(?:\S*[\s:])?\/?(?:tmp|var\/tmp|dev\/shm)\//.test(plain(value))
-    ) {
-      reportCall(call, 'G0504', `${name}=${value}`);
-    }
+    if (injects(name, value)) reportCall(call, 'G0504', `${name}=${value}`);
+    const mark = `variable ${name}`;
+    if (isRun(name, value) && !frame.calls.includes(mark))
+      runCode({ ...call, frame: { ...frame, calls: [...frame.calls, mark] } }, value);
   }
 }
 

@@ -2,6 +2,7 @@
 import { type Call, reportCall } from './call.ts';
 import { decodeEscapes } from './escapes.ts';
 import { decoded, downloaded, hole, plain } from './marks.ts';
+import { contentOf } from './redirect.ts';
 import { runCode } from './shells.ts';
 import { jobPattern, runJob } from './write.ts';
 
@@ -21,6 +22,7 @@ export function xargs(
   const origin = (stdin.includes(downloaded) ? downloaded : '') + (stdin.includes(decoded) ? decoded : '');
   const separator = decodeEscapes(plain(values.get('-d') ?? values.get('--delimiter') ?? ''));
   const text = plain(stdin);
+  const isWhole = call.argv.some((arg) => /^(?:-\w*0|--null)$/.test(plain(arg))) && !text.includes(hole);
   const items =
     text.trim() === ''
       ? []
@@ -28,7 +30,9 @@ export function xargs(
           ? text.trim().split('\n')
           : separator.length === 1
             ? text.trim().split(separator)
-            : text.trim().split(/[\s\0]+/)
+            : isWhole
+              ? text.replace(/\n$/, '').split('\0')
+              : text.trim().split(/[\s\0]+/)
         ).slice(0, 32);
   const known = items.map((item) => item.replace(/^(["'])(.*)\1$/, '$2') + origin);
   const command = operands.length === 0 ? ['echo'] : operands;
@@ -76,8 +80,10 @@ export function crontab(
     return '';
   }
   if (flags.has('-l')) return `${hole}\n`;
-  if (plain(operands[0] ?? '') !== '-' && operands.length > 0) return '';
-  for (const line of plain(call.frame.stdin).split('\n')) {
+  const isStdin = plain(operands[0] ?? '-') === '-';
+  const table = isStdin ? call.frame.stdin : contentOf(call.frame, operands[0]);
+  if (!isStdin && table === '' && user === 'root') reportCall(call, 'G0408');
+  for (const line of plain(table).split('\n')) {
     if (!/^\s*#/.test(line)) runJob(line, (code) => runCode(call, code), jobPattern);
   }
   return '';

@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module';
 import { getRawAsset, isSea } from 'node:sea';
 import { Language, Parser, type TreeCursor } from 'web-tree-sitter';
+import { programFile } from '../../crypto/program.ts';
 
 export type Syntax = {
   readonly type: string;
@@ -32,9 +33,13 @@ export async function loadGrammar(): Promise<Grammar> {
 }
 
 async function loadInstalled(): Promise<Language> {
-  await Parser.init();
   const { resolve } = createRequire(import.meta.url);
-  return Language.load(resolve('@vscode/tree-sitter-wasm/wasm/tree-sitter-bash.wasm'));
+  const [parser, bash] = [
+    programFile('grammar/web-tree-sitter.wasm', () => resolve('web-tree-sitter/web-tree-sitter.wasm')),
+    programFile('grammar/tree-sitter-bash.wasm', () => resolve('@vscode/tree-sitter-wasm/wasm/tree-sitter-bash.wasm')),
+  ];
+  await Parser.init({ wasmBinary: parser });
+  return Language.load(bash);
 }
 
 /** In a one-file program both modules are in the file itself, under the names that agent/build.mjs gives them. */

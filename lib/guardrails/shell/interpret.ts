@@ -3,11 +3,13 @@
  * functions, files and pipes as far as they are known, and has every command judged with what it would be given.
  * Nothing is run. Each function returns what would be printed.
  */
+
 import { assignmentOf, assignVariable, declare, unsetVariables } from './assignments.ts';
 import { runCommand } from './command.ts';
 import type { Syntax } from './grammar.ts';
 import { hole, plain, taints } from './marks.ts';
 import { redirected } from './redirect.ts';
+import { parseRepaired } from './repairs.ts';
 import { type Frame, forkScope, limits, report, type Scan, type Source, step } from './scan.ts';
 import { expandFields, expandText } from './word.ts';
 
@@ -61,13 +63,13 @@ export function runNode(node: Syntax, frame: Frame): string {
 }
 
 /** Runs code in a string: parses it and walks its tree in the frame's own scope. */
-export function runText(text: string, frame: Frame): string {
+export function runText(given: string, frame: Frame): string {
   const { scan } = frame;
-  if (frame.depth >= limits.depth || text.length > limits.sourceLength || !step(scan)) {
-    report(frame, 'G0605', { excerpt: text.slice(0, 200) });
+  if (frame.depth >= limits.depth || given.length > limits.sourceLength || !step(scan)) {
+    report(frame, 'G0605', { excerpt: given.slice(0, 200) });
     return hole;
   }
-  const parsed = scan.grammar.parse(text);
+  const { text, parsed } = parseRepaired(scan.grammar, given);
   if (parsed === undefined) {
     report(frame, 'G0605', { excerpt: text.slice(0, 200) });
     return hole;
@@ -296,6 +298,16 @@ function runFor(node: Syntax, frame: Frame): string {
 }
 
 function runLoop(node: Syntax, frame: Frame): string {
+  const text = frame.source.text.slice(node.start, node.end);
+  const isEndless = /^(?:while\s+(?:true|:|\[\s*1\s*\]|\(\(\s*1\s*\)\))|until\s+false|for\s*\(\(\s*;;\s*\)\))/.test(
+    text,
+  );
+  if (
+    isEndless &&
+    /[^&>|]&\s*(?:\n|;|done\b)/.test(text) &&
+    !/\b(?:sleep|wait|read|inotifywait|break|timeout|exit)\b/.test(text)
+  )
+    report(frame, 'G0302', { offset: node.start, excerpt: text });
   return inBranch(frame, () => {
     const body = node.children.find(({ field }) => field === 'body');
     const lines = plain(frame.stdin)

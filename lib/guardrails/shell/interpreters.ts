@@ -3,9 +3,9 @@
  * literals are read, joined and decoded, and judged as the commands and paths that they would be. Where such code
  * builds what it runs, that is unknown.
  */
-import { type Call, readOptions, reportCall, touch } from './call.ts';
+import { type Call, readOptions, reportCall, reportDownloaded, touch } from './call.ts';
 import { decodeEscapes } from './escapes.ts';
-import { decoded, downloaded, hasHole, hole, plain, withoutGlobs } from './marks.ts';
+import { decoded, downloaded, hasHole, hole, plain, withGlobs, withoutGlobs } from './marks.ts';
 import { contentOf } from './redirect.ts';
 import { runCode } from './shells.ts';
 
@@ -84,16 +84,16 @@ function fileCode(call: Call, file: string): string[] {
   const content = contentOf(call.frame, file);
   if (content === hole) return [];
   if (content.includes(downloaded) && !/^\/dev\/fd\//.test(plain(file))) {
-    reportCall(call, 'G0604', file);
+    reportDownloaded(call, file);
     return [];
   }
   return [content];
 }
 
 const starts =
-  /\b(?:system|popen\d?|exec[lv]?[pe]*|execSync|execFile(?:Sync)?|spawn(?:Sync|[lv]p?e?)?|subprocess|check_(?:call|output)|getoutput|shell_exec|passthru|proc_open|pcntl_exec|child_process|Open3|qx|os\.execute|io\.popen|IO\.popen|Popen|Process|call|run|do shell script|pty|posix_spawn|syscall)\b|`|%x[[({]|\|\s*(?:getline|&)|\|\s*["']|["']\s*\|\s*(?:\S*\/)?\w*sh\b|!\s*\w/;
+  /\b(?:system|popen\d?|exec[lv]?[pe]*|execSync|execFile(?:Sync)?|spawn(?:Sync|[lv]p?e?)?|subprocess|check_(?:call|output)|getoutput|shell_exec|passthru|proc_open|pcntl_exec|child_process|Open3|qx|os\.execute|io\.popen|IO\.popen|Popen|Process|call|run|do shell script|pty|posix_spawn|syscall|shell-command|call-process)\b|`|%x[[({]|\|\s*(?:getline|&)|\|\s*["']|["']\s*\|\s*(?:\S*\/)?\w*sh\b|!\s*\w/;
 const removes =
-  /\b(?:rmtree|rmdir(?:Sync|s)?|removedirs|unlink(?:Sync)?|remove(?:_tree|_entry|_dir)?|rm(?:Sync|_rf|_r|_f)?|remove_entry_secure|delete|rimraf|truncate(?:Sync)?|FileUtils|move|rename(?:Sync)?|chmod(?:Sync|_R)?|chown(?:Sync|_R)?|lchown|symlink)\b/;
+  /\b(?:rmtree|rmdir(?:Sync|s)?|removedirs|unlink(?:Sync)?|remove(?:_tree|_entry|_dir)?|rm(?:Sync|_rf|_r|_f)?|remove_entry_secure|delete(?:-directory|-file)?|rimraf|truncate(?:Sync)?|FileUtils|move|rename(?:Sync)?|chmod(?:Sync|_R)?|chown(?:Sync|_R)?|lchown|symlink)\b/;
 const writes =
   /\b(?:open|fopen|file_put_contents|writeFile(?:Sync)?|appendFile(?:Sync)?|createWriteStream|write_text|write_bytes|File\.(?:write|open)|IO\.write|sysopen|copyfile|print\s*>)\b|>\s*["']/;
 const builds =
@@ -145,8 +145,10 @@ export function judgeCode(call: Call, code: string): void {
       if (value.startsWith('/'))
         touch(
           call,
-          value,
-          /tree|rm_r|glob|recursive|rimraf|remove_entry|_R\b|rm\b|walk|rmdir/.test(calm) ? 'remove tree' : 'remove',
+          /\bglob\b/.test(calm) ? withGlobs(value) : value,
+          /tree|rm_r|glob|recursive|rimraf|remove_entry|_R\b|rm\b|walk|rmdir|delete-directory/.test(calm)
+            ? 'remove tree'
+            : 'remove',
         );
   if (writes.test(calm)) judgeWritten(call, calm, literals);
   if (

@@ -2,146 +2,20 @@
 
 import { type Call, readOptions } from './call.ts';
 import { decodeEscapes } from './escapes.ts';
+import { listing, picksColumn, wellKnownContent } from './listings.ts';
 import { decoded, downloaded, hasGlob, hole, plain, star, taints, withoutGlobs } from './marks.ts';
+import { decoders, downloaders, filters, settingPrinters } from './output-kinds.ts';
+import { interpretersThatPrint, printedBy } from './printers.ts';
 import { contentOf } from './redirect.ts';
 import { cut, decode, map, substitute, translate } from './text-tools.ts';
-
-const downloaders = new Set([
-  'curl',
-  'wget',
-  'fetch',
-  'aria2c',
-  'lwp-request',
-  'GET',
-  'lynx',
-  'w3m',
-  'nc',
-  'ncat',
-  'netcat',
-  'socat',
-  'http',
-  'https',
-  'ftp',
-  'tftp',
-  'dig',
-  'telnet',
-  'scp',
-  'sftp',
-  'rclone',
-  'gsutil',
-]);
-const decoders = new Set([
-  'base64',
-  'base32',
-  'basenc',
-  'xxd',
-  'openssl',
-  'uudecode',
-  'gunzip',
-  'zcat',
-  'gzip',
-  'bunzip2',
-  'bzcat',
-  'bzip2',
-  'xz',
-  'unxz',
-  'xzcat',
-  'zstd',
-  'zstdcat',
-  'unzstd',
-  'lzma',
-  'hexdump',
-  'od',
-  'gpg',
-  'gpg2',
-  'age',
-  'uncompress',
-  'lz4',
-  'brotli',
-  '7z',
-  'unzip',
-  'ccrypt',
-  'mcrypt',
-]);
-/** Programs made to be evaluated: they print settings for the shell. */
-const settingPrinters = new Set([
-  'ssh-agent',
-  'dircolors',
-  'direnv',
-  'starship',
-  'pyenv',
-  'rbenv',
-  'nodenv',
-  'mise',
-  'fnm',
-  'opam',
-  'conda',
-  'lesspipe',
-  'keychain',
-  'gpg-agent',
-  'resize',
-  'minikube',
-  'docker-machine',
-  'locale',
-  'zoxide',
-  'register-python-argcomplete',
-  'apt-config',
-  'dpkg-architecture',
-  'dpkg-buildflags',
-  'tput',
-]);
-const filters = new Set([
-  'cat',
-  'tee',
-  'sort',
-  'uniq',
-  'head',
-  'tail',
-  'grep',
-  'egrep',
-  'fgrep',
-  'zgrep',
-  'awk',
-  'gawk',
-  'mawk',
-  'nawk',
-  'perl',
-  'python',
-  'python3',
-  'jq',
-  'fold',
-  'fmt',
-  'pv',
-  'dd',
-  'strings',
-  'tac',
-  'paste',
-  'cut',
-  'sed',
-  'tr',
-  'rev',
-  'iconv',
-  'dos2unix',
-  'envsubst',
-  'tar',
-  'cpio',
-  'shuf',
-  'nl',
-  'column',
-  'expand',
-  'unexpand',
-  'xargs',
-  'buffer',
-  'mbuffer',
-  'sponge',
-  'stdbuf',
-]);
 
 /** What a program that doesn't do anything else prints. */
 export function outputOf(call: Call, program: string): string {
   const { argv, frame } = call;
   const args = argv.slice(1);
   const { stdin } = frame;
+  const listed = listing(program, args);
+  if (listed !== undefined) return listed;
   switch (program) {
     case 'echo':
       return echo(args);
@@ -157,12 +31,6 @@ export function outputOf(call: Call, program: string): string {
       return frame.scope.cwd ?? `/${hole}`;
     case 'mktemp':
       return `/tmp/tmp.${hole}\n`;
-    case 'type':
-    case 'which':
-      return args
-        .filter((arg) => !arg.startsWith('-'))
-        .map((arg) => `${plain(arg)}\n`)
-        .join('');
     case 'basename':
       return `${plain(args[0] ?? hole)
         .replace(/\/+$/, '')
@@ -191,7 +59,7 @@ export function outputOf(call: Call, program: string): string {
     case 'sed':
       return substitute(args, input(call, readOptions(args, ['-e']).operands.slice(1)));
     case 'cut':
-      return map(stdin, (text) => cut(text, args));
+      return eachLine(input(call, readOptions(args, ['-d', '-f', '-c', '-b']).operands), (text) => cut(text, args));
     case 'base64':
     case 'base32':
     case 'basenc':
@@ -221,11 +89,34 @@ export function outputOf(call: Call, program: string): string {
       return filtered(call, args);
     default:
       if (settingPrinters.has(program)) return '';
+      if (interpretersThatPrint.test(program)) {
+        const printed = printedBy(program, args) ?? columnOf(call, program, args);
+        if (printed !== undefined) return printed;
+      }
       if (downloaders.has(program)) return hole + downloaded;
       if (program === 'awk' && /holdfast/i.test(args.join(' '))) return 'holdfast-agent\n';
       if (decoders.has(program)) return hole + decoded + taints(stdin);
       return filters.has(program) ? hole + taints(stdin) : hole;
   }
+}
+
+/** `awk '{print $2}'` of one line that stands for all of a kind. */
+function columnOf(call: Call, program: string, args: readonly string[]): string | undefined {
+  if (!/awk$/.test(program)) return undefined;
+  const { operands, values } = readOptions(args, ['-F', '-v']);
+  if (!picksColumn(withoutGlobs(plain(operands[0] ?? '')))) return undefined;
+  const text = input(call, operands.slice(1));
+  const separator = plain(values.get('-F') ?? '');
+  if (separator === ':') return eachLine(text, (known) => cut(known, ['-d:', '-f1']));
+  return /^(?:\/dev\/sd|pid-of-)|\nlibc6\n/.test(text) || !text.includes(hole) ? text : undefined;
+}
+
+/** What is known of it, changed line by line; a line that is not known stays so. */
+function eachLine(text: string, change: (text: string) => string): string {
+  return text
+    .split('\n')
+    .map((line) => map(line, change))
+    .join('\n');
 }
 
 function echo(args: readonly string[]): string {
@@ -295,7 +186,7 @@ function foundBy(args: readonly string[]): string {
 function listedBy(args: readonly string[]): string {
   const path = plain(args.find((arg) => !arg.startsWith('-')) ?? '');
   const isItself = args.some((arg) => /^-\w*d/.test(arg)) && path.startsWith('/');
-  if (hasGlob(path) && path.startsWith('/')) return `${path}\n`;
+  if (hasGlob(path)) return `${path.startsWith('/') ? '' : './'}${path}\n`;
   return isItself ? `${path}\n` : `./${star}\n`;
 }
 
@@ -303,7 +194,11 @@ function listedBy(args: readonly string[]): string {
 function input(call: Call, files: readonly string[]): string {
   if (files.length === 0) return call.frame.stdin === '' ? '' : call.frame.stdin;
   return files
-    .map((file) => (plain(file) === '-' ? call.frame.stdin : (pidIn(file) ?? contentOf(call.frame, file))))
+    .map((file) =>
+      plain(file) === '-'
+        ? call.frame.stdin
+        : (pidIn(file) ?? wellKnownContent(plain(file)) ?? contentOf(call.frame, file)),
+    )
     .join('');
 }
 
@@ -316,10 +211,17 @@ function pidIn(file: string): string | undefined {
 function filtered(call: Call, args: readonly string[]): string {
   const { stdin } = call.frame;
   const lines = plain(stdin).trim().split('\n');
-  if (/holdfast/i.test(args.join(' '))) return 'holdfast-agent\n';
+  if (/holdfast/i.test(args.join(' ')) && !stdin.startsWith('pid-of-')) return 'holdfast-agent\n';
   if (stdin !== '' && !stdin.includes(hole) && !stdin.includes(star)) return stdin;
   // Some of what was listed, but nobody knows which.
   if (lines.length === 1 && stdin.includes(star)) return stdin.replaceAll(star, hole);
+  // Some of all: which, nobody knows.
+  if (stdin.startsWith('pid-of-everything')) {
+    const named = args.find((arg) => !plain(arg).startsWith('-'));
+    const isLeftOut = args.some((arg) => /^-\w*v/.test(plain(arg)));
+    if (isLeftOut || named === undefined || !/[a-z]{2}/i.test(plain(named))) return stdin;
+    return `pid-of-${plain(named).replace(/[^\w.@-]/g, '')}${hole}\n`;
+  }
   const isPath = lines.length === 1 && /^\.?\/[^\n]*$|^pid-of-/.test(lines[0] ?? '');
   return isPath && args.length > 0 ? stdin : hole + taints(stdin);
 }

@@ -66,10 +66,14 @@ export type Scan = {
   readonly programs: Map<string, string>;
   /** Symbolic links that the source itself makes, and where they lead. */
   readonly links: Map<string, string>;
+  /** What `trap` has set to run at the end. */
+  readonly traps: (() => void)[];
   /** Functions defined and not called yet. */
   readonly uncalled: Map<FunctionDefinition, Frame>;
   /** Something in the source lets SSH through the firewall, so closing the rest is not a lock-out. */
   letsSshThrough: boolean;
+  /** A checksum or a signature was checked, so what is run after it is what somebody meant. */
+  isVerified: boolean;
   readonly firewall: Finding[];
   firewallDenies: boolean;
   /** Runs a node; set by the interpreter. Returns what it prints, as far as known. */

@@ -1,7 +1,8 @@
 /** Shells: `sh -c`, `sh file`, and code on the standard input of one. */
-import { type Call, reportCall } from './call.ts';
+import { type Call, reportCall, reportDownloaded } from './call.ts';
 import { decoded, downloaded, hole, plain, withoutGlobs } from './marks.ts';
 import { contentOf } from './redirect.ts';
+import type { Scope, Variable } from './scan.ts';
 
 const shells = new Set([
   'sh',
@@ -53,8 +54,20 @@ export function runCode(call: Call, code: string, positional?: readonly string[]
     if (!code.includes(downloaded) && !code.includes(decoded)) reportCall(call, 'G0602', text);
     return hole;
   }
-  const scope = { ...frame.scope, positional: positional ?? frame.scope.positional, zero: zero ?? frame.scope.zero };
+  const scope = {
+    ...frame.scope,
+    positional: positional ?? frame.scope.positional,
+    zero: zero ?? frame.scope.zero,
+    ...(call.environment === undefined ? {} : { variables: withEnvironment(frame.scope, call.environment) }),
+  };
   return frame.scan.runText(text, { ...frame, scope, at: frame.at ?? positionOf(call) });
+}
+
+/** What stands in front of `sh -c` is there for its code. */
+function withEnvironment({ variables }: Scope, environment: ReadonlyMap<string, string>): Map<string, Variable> {
+  const all = new Map(variables);
+  for (const [name, value] of environment) all.set(name, { values: [value], isList: false });
+  return all;
 }
 
 function runStdin(call: Call, program: string): string {
@@ -83,8 +96,10 @@ function runScript(call: Call, path: string, rest: readonly string[]): string {
 }
 
 function judgeOrigin(call: Call, code: string, isPipe = true): void {
-  if (code.includes(downloaded)) reportCall(call, isPipe ? 'G0501' : 'G0604');
-  else if (code.includes(decoded)) reportCall(call, 'G0502');
+  if (code.includes(downloaded)) {
+    if (isPipe) reportCall(call, 'G0501');
+    else reportDownloaded(call);
+  } else if (code.includes(decoded)) reportCall(call, 'G0502');
 }
 
 function positionOf(call: Call) {

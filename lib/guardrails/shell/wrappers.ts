@@ -226,7 +226,7 @@ function environment(
   again: Again,
 ): string {
   const split = values.get('-S') ?? values.get('--split-string');
-  if (split !== undefined) return runCode(call, [split, ...operands].join(' '));
+  if (split !== undefined) return runCode(call, [split, ...operands.map((operand) => quote([operand]))].join(' '));
   const dash = call.argv.findIndex((arg) => /^(?:-\w*S|--split-string)$/.test(plain(arg)));
   if (dash > 0)
     return runCode(

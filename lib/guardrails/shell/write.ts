@@ -35,6 +35,9 @@ function isSubstantial(content: string): boolean {
 
 const jobTable = /^\/etc\/(?:crontab|cron\.d\/[^/]+)$/;
 const userJobTable = /^\/var\/spool\/cron\/(?:crontabs\/)?[^/]+$/;
+/** Settings of the SSH server by which nobody gets in any more. */
+const locksOut =
+  /^[ \t]*(?:Deny(?:Users|Groups)[ \t=]+(?:\S+[ \t]+)*["']?\*["']?(?:\s|$)|ListenAddress[ \t=]+(?:127\.|::1|localhost)|MaxSessions[ \t=]+0\b|Port[ \t=]+0\b)/im;
 const script =
   /^\/etc\/(?:cron\.(?:hourly|daily|weekly|monthly)\/|rc\.local$|init\.d\/|profile\.d\/|profile$|bash\.bashrc$|network\/if-)|^\/(?:root|home\/[^/]+)\/\.(?:bashrc|profile|bash_profile|zshrc|bash_login|bash_logout)$/;
 const unit = /^\/etc\/systemd\/system\/.+\.(?:service|timer|conf)$|^\/lib\/systemd\/system\/.+\.service$/;
@@ -50,6 +53,10 @@ function judgeContent(frame: Frame, path: string, { content, offset, excerpt }: 
   if (/^\/etc\/sudoers(?:\.d\/|$)/.test(path) && /^\s*ALL\s+ALL\s*=/m.test(text)) {
     report(frame, 'G0108', { offset, excerpt, detail: path });
   }
+  if (/^\/etc\/ssh\/sshd_config(?:$|\.d\/)/.test(path) && locksOut.test(text))
+    report(frame, 'G0402', { offset, excerpt, detail: path });
+  if (path === '/etc/hosts.deny' && /^\s*(?:ALL|sshd)\s*:\s*ALL\b/m.test(text))
+    report(frame, 'G0402', { offset, excerpt, detail: path });
   if (jobTable.test(path)) for (const line of lines) runJob(line, run, /^\s*(?:@\w+|(?:\S+\s+){4}\S+)\s+\S+\s+(.+)$/);
   else if (userJobTable.test(path)) for (const line of lines) runJob(line, run, jobPattern);
   else if (

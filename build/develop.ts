@@ -1,0 +1,87 @@
+/**
+ * A build of this checkout, for running it: made when the sources changed, signed with a key that lives for this build
+ * alone, and started through the same gate as any release. `npm start`, `holdfast up` and `holdfast-agent` come here.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { formatKeys } from '../lib/artifacts/keys.ts';
+import { generateEd25519, signEd25519 } from '../lib/crypto/ed25519.ts';
+import { formatVerifierKey } from '../lib/crypto/note.ts';
+import { manifestOf, signDirectory } from './manifest.ts';
+import { agentProgram, buildProgram, serverProgram, sourceRoot, sourceVersion, thisPlatform } from './programs.ts';
+
+/** Where a checkout keeps what can be made again; removed by `npm ci`, ignored by git. */
+export const sharedCache = join(sourceRoot, 'node_modules/.cache/holdfast');
+
+const dayMs = 86_400_000;
+/** Renewed with a day to spare. */
+const lifeDays = 30;
+const keptBuilds = 3;
+
+/**
+ * The directory with `server/` and `agent/`. Several processes may ask at once: each builds, one wins. The name of a
+ * build says what it was made from and when, so that nothing has to be trusted to reuse one; whether its files are still
+ * those that were built, the gate says.
+ */
+export async function developmentBuild(cache: string, now: number): Promise<string> {
+  const digest = sourceDigest();
+  mkdirSync(cache, { recursive: true, mode: 0o700 });
+  const builds = readdirSync(cache).filter((name) => /^[0-9a-f]{32}-[0-9]+$/.test(name));
+  const today = Math.floor(now / dayMs);
+  const found = builds.find((name) => {
+    const [of, day] = name.split('-');
+    return of === digest && Number(day) <= today && Number(day) > today - lifeDays + 1;
+  });
+  if (found !== undefined) return join(cache, found);
+  const made = join(cache, `new-${randomBytes(8).toString('hex')}`);
+  try {
+    await buildInto(made, (today + lifeDays) * dayMs);
+    const place = join(cache, `${digest}-${today}`);
+    try {
+      renameSync(made, place);
+    } catch (error) {
+      if (!existsSync(place)) throw error; // another process was first
+    }
+    removeOldest(cache, builds);
+    return place;
+  } finally {
+    rmSync(made, { recursive: true, force: true });
+  }
+}
+
+async function buildInto(directory: string, notAfter: number): Promise<void> {
+  // Never stored: nobody can sign for this build a second time.
+  const { publicKey, privateKey } = generateEd25519();
+  const name = 'development';
+  const signer = { name, publicKey, sign: async (message: Uint8Array) => signEd25519(privateKey, message) };
+  const keys = formatKeys({ number: 1, threshold: 1, keys: [formatVerifierKey(name, publicKey)] });
+  const programs = { server: serverProgram(thisPlatform), agent: agentProgram(thisPlatform) };
+  await Promise.all(
+    Object.entries(programs).map(async ([folder, program]) => {
+      const target = join(directory, folder);
+      await buildProgram(program, target, keys);
+      await signDirectory(target, manifestOf(program, target, sourceVersion(), notAfter), [signer]);
+    }),
+  );
+}
+
+/** Of everything that goes into a build; tests don't. */
+function sourceDigest(): string {
+  const hash = createHash('sha256').update(`${thisPlatform}\n`);
+  for (const folder of ['agent', 'build', 'cli', 'functions', 'gate', 'lib']) {
+    const names = readdirSync(join(sourceRoot, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && !/\.test\.ts$|\.md$/.test(entry.name))
+      .map((entry) => join(entry.parentPath, entry.name))
+      .sort();
+    for (const name of names) hash.update(`${name.slice(sourceRoot.length)}\n`).update(readFileSync(name));
+  }
+  for (const name of ['package.json', 'package-lock.json']) hash.update(readFileSync(join(sourceRoot, name)));
+  return hash.digest('hex').slice(0, 32);
+}
+
+/** A running program needs nothing from its directory any more. */
+function removeOldest(cache: string, builds: readonly string[]): void {
+  const dated = builds.toSorted((a, b) => Number(b.split('-')[1]) - Number(a.split('-')[1]));
+  for (const name of dated.slice(keptBuilds - 1)) rmSync(join(cache, name), { recursive: true, force: true });
+}
