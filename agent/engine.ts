@@ -29,6 +29,8 @@ export type Resource = {
   readonly before?: readonly string[];
   /** Decided before the run: its `when` doesn't hold here, or can't be judged. */
   readonly decided?: { readonly result: 'skipped' | 'failed'; readonly reason: string };
+  /** Rules by which its command is unknown, where two operators accepted that. */
+  readonly accepted?: readonly string[];
   /** A template that shows a secret, in place of the content. */
   readonly late?: LateTemplate;
 };
@@ -224,6 +226,7 @@ class Run {
       type: resource.type,
       desired: parsed.data,
       paths: await executor.paths(parsed.data, this.#deps.host),
+      ...(resource.accepted === undefined ? {} : { accepted: resource.accepted }),
     });
     if (blocked !== undefined) {
       return { result: 'blocked', reason: blocked };

@@ -14,6 +14,8 @@ export type Guard = (resource: {
   readonly type: string;
   readonly desired: unknown;
   readonly paths: readonly string[];
+  /** Rules by which the unknown may run: accepted in a release that two operators signed. The dangerous never may. */
+  readonly accepted?: readonly string[];
 }) => Promise<string | undefined>;
 
 /** Protected on every machine. The root is protected by being above these. */

@@ -4,7 +4,7 @@ import { fromUtf8 } from '../lib/crypto/encoding.ts';
 import type { CrateResource, Manifest } from '../lib/policy/model.ts';
 import { verifyRelease } from '../lib/policy/verify.ts';
 import { createAgentFleet, facts, node } from '../test/fakes/agent.ts';
-import { policyError } from '../test/fakes/policy.ts';
+import { createOperator, policyError } from '../test/fakes/policy.ts';
 import { prepareResources } from './resources.ts';
 
 type Change = Parameters<ReturnType<typeof createAgentFleet>['publish']>;
@@ -148,4 +148,19 @@ describe('resources of a release, on a node', () => {
     const deps = { node, blob: fleet.download, facts: async () => facts };
     await assert.rejects(prepareResources(renamed, deps), policyError('malformed'));
   });
+});
+
+test('R42 what is accepted reaches the guard only in a release that two operators signed', async () => {
+  const fleet = createAgentFleet();
+  const second = createOperator();
+  const trust = { ...fleet.trust, operators: { threshold: 1, keys: [fleet.operator.line, second.line] } };
+  const accepts = { G0602: 'settings of the vendor' };
+  const { manifest, signatures } = fleet.publish([{ type: 'exec', id: 'x', desired: {}, accepts }]);
+  const acceptedWith = async (signed: readonly string[]) => {
+    const release = verifyRelease({ manifest, signatures: signed, trust, now: fleet.now() });
+    const { resources } = await prepareResources(release, { node, blob: fleet.download, facts: async () => facts });
+    return resources[0]?.accepted;
+  };
+  assert.equal(await acceptedWith(signatures), undefined);
+  assert.deepEqual(await acceptedWith([...signatures, second.sign(manifest)]), ['G0602']);
 });

@@ -6,6 +6,7 @@
 import { sha256Hex } from '../lib/crypto/digest.ts';
 import { fromUtf8, utf8 } from '../lib/crypto/encoding.ts';
 import type { Json } from '../lib/crypto/jcs.ts';
+import { acceptingSigners } from '../lib/policy/accepts.ts';
 import { cratesFor, type EnrolledNode } from '../lib/policy/bindings.ts';
 import { PolicyError } from '../lib/policy/errors.ts';
 import type { Scope } from '../lib/policy/expression.ts';
@@ -49,7 +50,12 @@ export async function prepareResources(release: Release, deps: ResourceDeps): Pr
   for (const name of cratesFor(manifest, deps.node)) {
     const crate = await readCrate(release, name, deps);
     const prepare = preparer(crate, varsOfCrate(crate, given), deps, rendered);
-    for (const resource of crate.resources) resources.push({ ...(await prepare(resource)), crate: name });
+    for (const { accepts, ...resource } of crate.resources) {
+      // One signature is enough to be followed, but not for what nobody can judge.
+      const isAccepted = accepts !== undefined && release.signers.length >= acceptingSigners;
+      const accepted = isAccepted ? { accepted: Object.keys(accepts) } : {};
+      resources.push({ ...(await prepare(resource)), ...accepted, crate: name });
+    }
   }
   return { resources, blob: async (sha256) => rendered.get(sha256) ?? deps.blob(sha256) };
 }

@@ -33,6 +33,20 @@ describe('guard by rules', () => {
     });
   });
 
+  test('R42 the unknown runs only when two operators accepted it, and the dangerous never', async () => {
+    const judge = (command: string, accepted?: readonly string[]) =>
+      guard({
+        type: 'exec',
+        desired: { command, creates: '/srv/x' },
+        paths: [],
+        ...(accepted === undefined ? {} : { accepted }),
+      });
+    assert.match((await judge('eval "$CODE"')) ?? '', /^G0602/);
+    assert.match((await judge('eval "$CODE"', ['G0601'])) ?? '', /^G0602/);
+    assert.equal(await judge('eval "$CODE"', ['G0602']), undefined);
+    assert.match((await judge('eval "$CODE"; rm -rf /etc', ['G0602', 'G0101'])) ?? '', /^G0101/);
+  });
+
   test('R40 symlinks of this machine are seen through', async () => {
     await withDirectory(async (tree) => {
       await symlink('/etc', join(tree, 'link'));

@@ -1,19 +1,20 @@
 /**
  * The guard by rules: has every resource judged by `lib/guardrails` as it is on this machine, right before it is looked
- * at. There is no override: it takes nothing that could be one.
+ * at. There is no override: nothing lets what is dangerous through.
  */
 import { lstat, readFile, realpath } from 'node:fs/promises';
 import { judgeOnNode, type NodeView } from '../lib/guardrails/on-node.ts';
 import { loadScanner, type Scanner } from '../lib/guardrails/scanner.ts';
 import type { Guard } from './guard.ts';
 
-/** Refuses what is dangerous. What can not be told by reading was a warning at publish, and is run. */
+/** Refuses what is dangerous, and what can not be told by reading unless two operators accepted it. */
 export function protectByRules(view: NodeView = thisMachine): Guard {
   let scanner: Promise<Scanner> | undefined;
-  return async ({ type, desired, paths }) => {
+  return async ({ type, desired, paths, accepted = [] }) => {
     scanner ??= loadScanner();
     const { findings } = await judgeOnNode(await scanner, { type, id: '', desired }, paths, view);
-    const found = findings.find(({ verdict }) => verdict === 'dangerous');
+    const found =
+      findings.find(({ verdict }) => verdict === 'dangerous') ?? findings.find(({ rule }) => !accepted.includes(rule));
     return found === undefined ? undefined : `${found.rule}: ${found.reason} (${found.excerpt})`;
   };
 }

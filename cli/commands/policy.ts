@@ -11,6 +11,7 @@ import { buildFromDirectory, buildNext, buildRestored, loadPolicy, uploadBlobs, 
 import { readSignatures, signWithKeys } from '../sign.ts';
 import { formatTable } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
+import { freezeCommand, thawCommand } from './policy-freeze.ts';
 import { planCommand } from './policy-plan.ts';
 import { schemaCommand } from './policy-schema.ts';
 
@@ -25,6 +26,8 @@ export function policyCommand(terminal: Terminal): Command {
   policy.addCommand(publishCommand(terminal));
   policy.addCommand(historyCommand(terminal));
   policy.addCommand(rollbackCommand(terminal));
+  policy.addCommand(freezeCommand(terminal));
+  policy.addCommand(thawCommand(terminal));
   return policy;
 }
 

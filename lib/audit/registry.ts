@@ -11,6 +11,9 @@ const fingerprint = text(100);
 /** Denials say why in a closed word, never in an attacker's words. */
 const reason = z.string().regex(/^[a-z0-9_]{1,64}$/);
 
+/** What operators had run although guardrails can't judge it: resource, rule and reason. */
+const accepted = z.array(text(300)).max(20).optional();
+
 const role = z.enum(['admin', 'viewer', 'compliance']);
 
 /** Where entries go from now on, and what is sent there; the configuration itself by its hash. */
@@ -120,6 +123,7 @@ export const operations = define({
       previous: text(64),
       signers: z.array(fingerprint).max(64),
       crates: z.array(text(64)).max(1000),
+      accepted,
     }),
   },
   'policy.rollback': {
@@ -129,9 +133,12 @@ export const operations = define({
       previous: text(64),
       signers: z.array(fingerprint).max(64),
       to: z.int(),
+      accepted,
     }),
   },
   'policy.refuse': { code: 'HF0402', detail: z.strictObject({ reason }) },
+  'policy.freeze': { code: 'HF0403', detail: z.strictObject({ reason: text(200) }) },
+  'policy.thaw': { code: 'HF0404', detail: z.strictObject({}) },
   'secret.set': { code: 'HF0500', detail: z.strictObject({ version: z.int().optional() }) },
   'secret.rotate': { code: 'HF0501', detail: z.strictObject({ version: z.int().optional() }) },
   'secret.delete': { code: 'HF0502', detail: z.strictObject({}) },

@@ -1,6 +1,7 @@
 /** What a policy directory becomes: the bindings, crates and blobs of a release, before it has a number and a time. */
 
 import { sha256Hex } from '../crypto/digest.ts';
+import { plainAccepts } from './accepts.ts';
 import type { CrateSource } from './crate-source.ts';
 import type { PolicyDirectory } from './directory.ts';
 import { type Binding, type CrateResource, formatCrate, type ManifestCrate } from './model.ts';
@@ -43,7 +44,7 @@ export function assembleContent(directory: PolicyDirectory): Assembled {
 /** The canonical bytes: resources in the order of their work, without anything of where they were written. */
 function formatCrateSource(source: CrateSource): Uint8Array {
   const resources = sortResources(source.resources).map(
-    ({ type, id, desired, requires, notify, before, when, template, item }): CrateResource => ({
+    ({ type, id, desired, requires, notify, before, when, accepted, template, item }): CrateResource => ({
       type,
       id,
       desired,
@@ -51,6 +52,7 @@ function formatCrateSource(source: CrateSource): Uint8Array {
       ...(notify === undefined ? {} : { notify }),
       ...(before === undefined ? {} : { before }),
       ...(when === undefined ? {} : { when }),
+      ...(accepted.size === 0 ? {} : { accepts: plainAccepts(accepted) }),
       ...(template === undefined ? {} : { template }),
       ...(item === undefined ? {} : { item }),
     }),

@@ -1,6 +1,7 @@
 /** A crate as written: YAML read into resources in the form that nodes get, with file contents set aside as blobs. */
 
 import type { Json } from '../crypto/jcs.ts';
+import { readAccepts, type SourceAccepts } from './accepts.ts';
 import { checkDesired, knownKeys } from './desired.ts';
 import { checkExpression, type ExpressionAst, type Names } from './expression.ts';
 import { readFields, readList, readText, reportUnknownKey } from './fields.ts';
@@ -16,13 +17,14 @@ import { varTypeOf } from './vars.ts';
 import { readInputs, readVars, type SourceInputs, type SourceVars } from './vars-source.ts';
 import { quote, type YamlEntry, type YamlNode, yamlValue } from './yaml.ts';
 
-export type SourceResource = CrateResource & {
+export type SourceResource = Omit<CrateResource, 'accepts'> & {
   /** `type/id` */
   readonly key: string;
   readonly crate: string;
   readonly place: Place;
   /** The place of each reference in `requires`, `notify` and `before`, by its text. */
   readonly referencePlaces: ReadonlyMap<string, Place>;
+  readonly accepted: SourceAccepts;
   readonly whenCheck?: { readonly ast: ExpressionAst; readonly place: Place };
 };
 export type CrateSource = {
@@ -39,7 +41,7 @@ export type CrateSource = {
 };
 
 const listKeys = ['requires', 'notify', 'before'] as const;
-const resourceKeys = [...listKeys, 'when', 'foreach'] as const;
+const resourceKeys = [...listKeys, 'when', 'foreach', 'accepts'] as const;
 
 /** Looks at the bytes of a file, named relative to the policy directory, for what must not be in one. */
 export type Scan = (bytes: Uint8Array, file: string) => void;
@@ -156,6 +158,7 @@ async function parseResource(
     return undefined;
   }
   const condition = readWhen(fields.get('when'), input);
+  const accepted = readAccepts(fields.get('accepts'), report);
   const { value, isWhole, template }: Awaited<ReturnType<typeof withContent>> = typesWithContent.has(type.name)
     ? await withContent(entry.value, input, contents)
     : { value: yamlValue(entry.value), isWhole: true };
@@ -175,7 +178,7 @@ async function parseResource(
   const key = resourceKey(type.name, id);
   const { content: _placeholder, ...rest } = parsed.input;
   const desired = template === undefined ? parsed.input : rest;
-  const extra = { ...references, ...condition, ...(template === undefined ? {} : { template }) };
+  const extra = { ...references, ...condition, ...(template === undefined ? {} : { template }), accepted };
   return { type: type.name, id, desired, ...extra, key, crate: input.name, place, referencePlaces };
 }
 

@@ -46,6 +46,9 @@ export type PolicyErrorCode =
   | 'unknown_secret'
   /** The release needs secrets, and the provider can't be asked whether they exist. */
   | 'secrets_unavailable'
+  /** No release is published until somebody thaws. */
+  | 'frozen'
+  | 'not_frozen'
   /** Another release was published at the same time. */
   | 'conflict';
 

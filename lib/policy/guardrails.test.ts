@@ -6,7 +6,7 @@ import { findGuarded } from './guardrails.ts';
 
 const scanner = await loadScanner();
 
-function exec(command: string): SourceResource {
+function exec(command: string, accepts: { readonly [rule: string]: string } = {}): SourceResource {
   const place = { file: 'crates/x.yaml', line: 3, column: 5 };
   const desired = { name: 'x', command, creates: '/srv/x' };
   return {
@@ -17,7 +17,8 @@ function exec(command: string): SourceResource {
     crate: 'x',
     place,
     referencePlaces: new Map(),
-  } as SourceResource;
+    accepted: new Map(Object.entries(accepts).map(([rule, reason]) => [rule, { reason, place }])),
+  };
 }
 
 test('R42 publish shows rule, position and reason of what is dangerous, as an error at its place', () => {
@@ -30,12 +31,22 @@ test('R42 publish shows rule, position and reason of what is dangerous, as an er
   assert.match(problem?.hint ?? '', /docs\/guardrails\.md#g0101/);
 });
 
-test('R42 what can not be judged is a warning, and what is ordinary nothing', () => {
-  assert.deepEqual(
-    findGuarded(scanner, [exec('eval "$CODE"'), exec('systemctl restart nginx')]).map(({ severity, message }) => [
-      severity,
-      message.slice(0, 5),
-    ]),
-    [['warning', 'G0602']],
-  );
+const briefly = (resources: readonly SourceResource[]) =>
+  findGuarded(scanner, resources).map(({ severity, message }) => `${severity} ${message.slice(0, 28)}`);
+
+test('R42 what can not be judged is refused until the crate accepts it with a reason; what is ordinary is nothing', () => {
+  assert.deepEqual(briefly([exec('eval "$CODE"'), exec('systemctl restart nginx')]), [
+    'error G0602: "exec/x" the code tha',
+  ]);
+  assert.deepEqual(briefly([exec('eval "$CODE"', { G0602: 'settings of the vendor' })]), [
+    'warning accepted: G0602: "exec/x" th',
+  ]);
+});
+
+test('R42 what is dangerous can not be accepted, nor what is not unknown at all', () => {
+  assert.deepEqual(briefly([exec('rm -rf /etc', { G0101: 'it has to go away' })]), [
+    'error G0101: "exec/x" removes a tr',
+    'error "exec/x" accepts G0101, by w',
+  ]);
+  assert.deepEqual(briefly([exec('true', { G0602: 'nothing to accept' })]), ['error "exec/x" accepts G0602, by w']);
 });

@@ -3,7 +3,9 @@
  * they can't differ. Draft 7, which is what editors' YAML support knows. A schema sees one file alone; what shows only
  * when files are seen together, and the types of what `foreach` fills in, is for `policy check`.
  */
+
 import { z } from 'zod';
+import { acceptsJsonSchema } from './accepts.ts';
 import {
   crateNamePattern,
   labelPattern,
@@ -80,6 +82,7 @@ export function crateJsonSchema(types: ResourceTypes): JsonSchema {
             minLength: 1,
             maxLength: maxExpressionChars,
           }),
+          accepts: acceptsJsonSchema,
           foreach: {
             description: 'a var that holds a list, as vars.NAME, or a list: one resource an item',
             oneOf: [{ type: 'string' }, { type: 'array' }],

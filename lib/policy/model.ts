@@ -7,6 +7,7 @@ import { utf8 } from '../crypto/encoding.ts';
 import { canonicalize, type Json, parseCanonicalJson } from '../crypto/jcs.ts';
 import { secretsOf } from '../secrets/fields.ts';
 import { asMarker, referencesIn } from '../secrets/reference.ts';
+import { type Accepts, acceptsSchema } from './accepts.ts';
 import { PolicyError } from './errors.ts';
 import { isGlob } from './glob.ts';
 import {
@@ -66,6 +67,8 @@ export type CrateResource = {
   readonly before?: readonly string[];
   /** An expression in CEL: without it being true, a node leaves the resource alone. */
   readonly when?: string;
+  /** Rules by which its command is unknown, each with the reason why it may run. */
+  readonly accepts?: Accepts;
   /** The template that a node renders into the content. */
   readonly template?: ContentReference;
   /** The item of the list that `foreach` made this resource of; `when` and the template see it. */
@@ -155,6 +158,7 @@ const resourceSchema = z
     notify: references.optional(),
     before: references.optional(),
     when: z.string().min(1).max(maxExpressionChars).optional(),
+    accepts: acceptsSchema.optional(),
     template: contentSchema.optional(),
     item: z.json().optional(),
   })

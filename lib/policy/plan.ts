@@ -158,7 +158,7 @@ function diffFields(old: ReadonlyMap<string, string>, fresh: ReadonlyMap<string,
  */
 function flatten(resource: CrateResource | undefined, seen: SeenCrate | undefined): ReadonlyMap<string, string> {
   if (resource === undefined || seen === undefined) return new Map();
-  const { desired, requires, notify, before, when, template, item } = resource;
+  const { desired, requires, notify, before, when, accepts, template, item } = resource;
   const source = template === undefined ? '' : seen.templates.get(template.sha256);
   const used = Object.entries(seen.vars).filter(
     ([name]) => source === undefined || namesVar(`${when ?? ''} ${source}`, name),
@@ -169,6 +169,7 @@ function flatten(resource: CrateResource | undefined, seen: SeenCrate | undefine
     ['notify', notify],
     ['before', before],
     ['when', when],
+    ['accepts', accepts],
     ['template', template?.sha256],
     ['item', item],
     ...used.map(([name, value]): [string, Json] => [`vars.${name}`, value]),

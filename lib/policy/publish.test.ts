@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createOperator, day, noon, policyError } from '../../test/fakes/policy.ts';
-import { alice, bob, release, setUp } from '../../test/fakes/publishing.ts';
+import { alice, bob, file, release, setUp } from '../../test/fakes/publishing.ts';
 import { sha256Hex } from '../crypto/digest.ts';
 import { buildRollback } from './build.ts';
 import { currentKey, currentRelease, getRelease, listReleases } from './history.ts';
 import { parseManifest } from './model.ts';
+import { publishRelease } from './publish.ts';
 
 test('releases are published one after the other, with their entries', async () => {
   const set = setUp();
@@ -122,4 +123,25 @@ test('a number that was ever taken is not written again, even if the current rel
   await set.store.transact([{ kind: 'delete', key: currentKey }]);
   await assert.rejects(set.publish(await release(set, 'other')), policyError('conflict'));
   assert.equal((await getRelease(set.store, 1))?.digest, digest);
+});
+
+test('R42 what a crate accepts is in the entry of the release, with its reason', async () => {
+  const set = setUp();
+  const accepts = { G0602: 'settings of the vendor' };
+  const number = await set.publish(await release(set, 'x', {}, { resources: [file('x', { accepts })] }));
+  assert.equal(number.number, 1);
+  const [event] = set.audit.of('policy.publish');
+  assert.deepEqual(event?.detail?.['accepted'], ['motd/file//a G0602: settings of the vendor']);
+});
+
+test('R42 with a threshold of one, what is accepted still needs two operators', async () => {
+  const set = setUp();
+  const trust = { ...set.deps.trust, operators: { ...set.deps.trust.operators, threshold: 1 } };
+  const resources = [file('x', { accepts: { G0602: 'settings of the vendor' } })];
+  const manifest = await release(set, 'x', {}, { resources });
+  const publish = (signatures: readonly string[]) =>
+    publishRelease({ ...set.deps, trust }, set.request(manifest, { signatures }));
+  await assert.rejects(publish([alice.sign(manifest)]), policyError('too_few_signers'));
+  await assert.rejects(publish([alice.sign(manifest), alice.sign(manifest)]), policyError('too_few_signers'));
+  assert.equal((await publish([alice.sign(manifest), bob.sign(manifest)])).number, 1);
 });

@@ -6,7 +6,9 @@ import type { Actor, AuditLog } from '../audit/port.ts';
 import type { SecretsProvider } from '../secrets/provider.ts';
 import type { BlobDigest, BlobStore } from '../store/blobs.ts';
 import type { Store, Write } from '../store/port.ts';
+import { acceptedIn, acceptingSigners } from './accepts.ts';
 import { PolicyError } from './errors.ts';
+import { currentFreeze, frozen, unfrozen } from './freeze.ts';
 import { currentKey, currentRelease, getRelease, releaseKey } from './history.ts';
 import {
   type Crate,
@@ -47,7 +49,7 @@ export type PublishRequest = {
 export type Published = ReleaseRef & { readonly signers: readonly string[]; readonly repeated: boolean };
 
 /** An entry has 8 KiB; the digest binds the crates that don't fit. */
-const maxCratesInEntry = 50;
+const maxCratesInEntry = 40;
 
 /**
  * Publishes a release. Every blob must have been uploaded before. Throws `PolicyError`; each refusal is audited as
@@ -83,13 +85,18 @@ async function publish(deps: PublishDeps, request: PublishRequest): Promise<Publ
     throw new PolicyError('number_gap', `this is release ${number}, but the next one is ${expected}`, { hint });
   }
   if (rollbackTo !== undefined) await assertRestores(store, release.manifest, rollbackTo);
+  else await assertUnfrozen(store);
   const crates: Crate[] = [];
   for (const listed of release.manifest.crates) crates.push(await readUploaded(blobs, listed));
   assertOrdered(crates.flatMap(ordered));
   await assertSecretsExist(deps.secrets, release.manifest, crates);
-  const event = publishEvent(release, request);
-  const outcome = await deps.audit.append(event, releaseWrites(release, held, publishedAt));
+  const accepted = acceptedIn(crates);
+  assertAccepted(accepted, signers);
+  const event = publishEvent(release, request, accepted);
+  const writes = releaseWrites(release, held, publishedAt);
+  const outcome = await deps.audit.append(event, rollbackTo === undefined ? [...writes, unfrozen] : writes);
   if (!outcome.ok) {
+    if (rollbackTo === undefined) await assertUnfrozen(store);
     // The same release from two hands at once is no conflict: it is published.
     const winner = await currentRelease(store);
     if (winner?.number === number && winner.digest === digest) return { number, digest, signers, repeated: true };
@@ -97,6 +104,20 @@ async function publish(deps: PublishDeps, request: PublishRequest): Promise<Publ
     throw new PolicyError('conflict', `another release ${number} was published in the meantime`, { hint });
   }
   return { number, digest, signers, repeated: false };
+}
+
+async function assertUnfrozen(store: Store): Promise<void> {
+  const found = await currentFreeze(store);
+  if (found !== undefined) throw frozen(found);
+}
+
+/** One operator alone can't have nodes run what nobody can judge. Nodes hold to this too. */
+function assertAccepted(accepted: readonly string[], signers: readonly string[]): void {
+  const [first] = accepted;
+  if (first === undefined || signers.length >= acceptingSigners) return;
+  throw new PolicyError('too_few_signers', `what is accepted needs the signatures of two operators: ${first}`, {
+    hint: 'Have a second operator sign the same manifest, or write the command so that it can be judged.',
+  });
 }
 
 /** Restoring is a right of its own in the audit log, so what is called a rollback must be exactly that. */
@@ -190,10 +211,15 @@ function releaseWrites(release: Release, held: ReleaseRef | undefined, published
   ];
 }
 
-function publishEvent(release: Release, { actor, rollbackTo }: PublishRequest) {
+function publishEvent(release: Release, { actor, rollbackTo }: PublishRequest, accepted: readonly string[]) {
   const { manifest, digest, signers } = release;
   const object = { kind: 'release', id: String(manifest.number) };
-  const common = { digest, previous: manifest.previous, signers };
+  const common = {
+    digest,
+    previous: manifest.previous,
+    signers,
+    ...(accepted.length === 0 ? {} : { accepted }),
+  };
   if (rollbackTo !== undefined) {
     return {
       type: 'policy.rollback',

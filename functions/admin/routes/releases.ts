@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { AuditLog } from '../../../lib/audit/port.ts';
 import { sha256Hex } from '../../../lib/crypto/digest.ts';
 import { fromBase64url, toBase64url } from '../../../lib/crypto/encoding.ts';
+import { currentFreeze, type Freeze, freeze, thaw } from '../../../lib/policy/freeze.ts';
 import { currentRelease, getRelease, listReleases, type StoredRelease } from '../../../lib/policy/history.ts';
 import { type PublishDeps, publishRelease } from '../../../lib/policy/publish.ts';
 import type { PolicyTrust } from '../../../lib/policy/verify.ts';
@@ -51,6 +52,11 @@ export type PublishedView = {
   readonly repeated: boolean;
 };
 
+/** Whether publishing is frozen, and if so, why. */
+export type FreezeView =
+  | { readonly frozen: false }
+  | { readonly frozen: true; readonly reason: string; readonly by: string; readonly since: string };
+
 const blobParams = z.strictObject({
   sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 digest in lower-case hexadecimal'),
 });
@@ -67,7 +73,7 @@ const signed = {
 };
 
 export function releaseRoutes(deps: ReleaseRouteDeps): Route[] {
-  return [...blobRoutes(deps), ...publishRoutes(deps), ...historyRoutes(deps)];
+  return [...blobRoutes(deps), ...publishRoutes(deps), ...freezeRoutes(deps), ...historyRoutes(deps)];
 }
 
 function blobRoutes({ blobs }: ReleaseRouteDeps): Route[] {
@@ -127,6 +133,41 @@ function publishRoutes(deps: PublishDeps): Route[] {
         }),
     }),
   ];
+}
+
+function freezeRoutes(deps: ReleaseRouteDeps): Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/releases/freeze',
+      permission: 'config.read',
+      handler: async (): Promise<FreezeView> => freezeView(await currentFreeze(deps.store)),
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/releases/freeze',
+      permission: 'config.freeze',
+      schema: { body: z.strictObject({ reason: z.string().trim().min(1).max(200) }) },
+      handler: async ({ principal, body }): Promise<FreezeView> =>
+        freezeView(await freeze(deps, principal, body.reason)),
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/releases/thaw',
+      permission: 'config.freeze',
+      schema: { body: z.strictObject({}) },
+      handler: async ({ principal }): Promise<FreezeView> => {
+        await thaw(deps, principal);
+        return freezeView(undefined);
+      },
+    }),
+  ];
+}
+
+function freezeView(found: Freeze | undefined): FreezeView {
+  return found === undefined
+    ? { frozen: false }
+    : { frozen: true, reason: found.reason, by: found.by, since: isoTime(found.since) };
 }
 
 function historyRoutes({ store }: ReleaseRouteDeps): Route[] {
