@@ -19,7 +19,12 @@ export type Profile = {
    * Instances that a function always has and never exceeds. A new AWS account has ten in all, of which none can be set
    * aside, so the small profile reserves none.
    */
-  readonly reservedConcurrency?: { readonly identity: number; readonly admin: number; readonly sealer: number };
+  readonly reservedConcurrency?: {
+    readonly identity: number;
+    readonly admin: number;
+    readonly sealer: number;
+    readonly secrets: number;
+  };
   /** Metrics of each task, which cost more than a small gateway; CPU and memory of the service are free. */
   readonly containerInsights: boolean;
   /** Requests to the HTTPS API, all callers together. */
@@ -43,7 +48,7 @@ export const profiles: { readonly [name in ProfileName]: Profile } = {
     zones: 3,
     gateway: { tasks: 3, maxTasks: 12, cpu: 1024, memoryMiB: 4096, subnets: 'isolated' },
     containerInsights: true,
-    reservedConcurrency: { identity: 50, admin: 50, sealer: 5 },
+    reservedConcurrency: { identity: 50, admin: 50, sealer: 5, secrets: 50 },
     apiBurst: 500,
     apiPerSecond: 250,
   },

@@ -33,7 +33,7 @@ for (const profile of profileNames) {
     });
 
     test('only an action that knows no resource is allowed on all resources by a role', () => {
-      const noResource = ['dynamodb:ListStreams', 'ecr:GetAuthorizationToken'];
+      const noResource = ['dynamodb:ListStreams', 'ecr:GetAuthorizationToken', 'secretsmanager:ListSecrets'];
       for (const { id, type, effect, actions, resources } of statements) {
         if (effect === 'Allow' && type === 'AWS::IAM::Policy' && resources.includes('*'))
           assert.deepEqual(
@@ -118,6 +118,7 @@ for (const profile of profileNames) {
         ['Gateway', 'lane#gateway-*'],
         ['Identity', 'lane#identity-*'],
         ['Sealer', 'block#*', 'lane#*'],
+        ['Secrets', 'lane#secrets-*'],
       ]);
       const [table, ...more] = all('AWS::DynamoDB::GlobalTable');
       assert.deepEqual(more, []);
@@ -128,6 +129,39 @@ for (const profile of profileNames) {
         'ForAnyValue:StringLike': { 'dynamodb:LeadingKeys': ['lane#*', 'block#*'] },
       });
       for (const action of changing) assert(denial.Action.includes(`dynamodb:${action}`), action);
+    });
+
+    test('R10 only the sealing function reads values of secrets, and only the gateway invokes it', () => {
+      const ofSecrets = statements.filter(({ actions }) => actions.some((each) => each.startsWith('secretsmanager:')));
+      const readers = ofSecrets.filter(({ actions }) =>
+        actions.some((each) => /Value$/.test(each) && !/:Put/.test(each)),
+      );
+      assert.deepEqual(
+        readers.map(({ id, actions }) => [id.slice(0, 13), actions]),
+        [['SecretsPolicy', ['secretsmanager:GetSecretValue']]],
+      );
+      // Below the fleet's prefix alone; nobody may change who may read a secret, or copy one elsewhere.
+      for (const { actions, resources } of ofSecrets) {
+        assert(actions.join() === 'secretsmanager:ListSecrets' || is(resources, ':secret:holdfast/'), actions.join());
+        for (const action of actions) {
+          assert.doesNotMatch(action, /ResourcePolicy|Replicat|RotateSecret|UpdateSecret|RestoreSecret|Tag/);
+        }
+      }
+      const invokers = allowed('lambda:InvokeFunction').filter(({ resources }) => is(resources, 'SecretsFunction'));
+      assert.deepEqual(
+        invokers.map(({ id }) => id.slice(0, 15)),
+        ['GatewayTaskRole'],
+      );
+      const permissions = all('AWS::Lambda::Permission').filter(({ properties }) =>
+        is(properties['FunctionName'], 'SecretsFunction'),
+      );
+      assert.deepEqual(permissions, []);
+      // The customer's key, for what Secrets Manager stores of this fleet.
+      const keyUse = statements.filter(({ condition }) => is(condition, 'kms:EncryptionContext:SecretARN'));
+      assert.deepEqual(keyUse.map(({ id, actions }) => [id.slice(0, 7), ...actions]).sort(), [
+        ['AdminPo', 'kms:Decrypt', 'kms:GenerateDataKey'],
+        ['Secrets', 'kms:Decrypt'],
+      ]);
     });
 
     test('nobody scans the table, removes it or its protection, and its rights name partitions', () => {

@@ -153,7 +153,11 @@ for (const profile of profileNames) {
           assert.match(name, /^HOLDFAST_[A-Z_]+$/);
           // Every value is made of references: what is literal in it is punctuation, a scheme or a port.
           const literals = literalParts(value);
-          assert.match(literals, /^(https:\/\/|:443|\.execute-api\.us-east-1\.|\/)*$/, `${name}: ${literals}`);
+          assert.match(
+            literals,
+            /^(https:\/\/|:443|\.execute-api\.us-east-1\.|\/|holdfast\/[a-z-]+\/)*$/,
+            `${name}: ${literals}`,
+          );
         }
       }
       const whole = text(templates);

@@ -16,6 +16,7 @@ const entries = {
   identity: 'functions/identity/lambda.ts',
   admin: 'functions/admin/lambda.ts',
   sealer: 'functions/sealer/lambda.ts',
+  secrets: 'functions/secrets/lambda.ts',
 };
 
 /** Native, so it can't be bundled. Without it, as in the Lambda functions, Ed25519 is verified by `node:crypto`. */

@@ -39,6 +39,8 @@ const values: Record<string, string> = {
   HOLDFAST_GATEWAY: 'gateway.example:443',
   HOLDFAST_URL: 'https://api.example',
   HOLDFAST_IDENTITY_FUNCTION_ARN: 'arn:aws:lambda:eu-central-1:111122223333:function:identity',
+  HOLDFAST_SECRETS_FUNCTION_ARN: 'arn:aws:lambda:eu-central-1:111122223333:function:secrets',
+  HOLDFAST_SECRETS_PREFIX: 'holdfast/prod/',
 };
 
 function environmentOf(name: (typeof functionNames)[number]): NodeJS.ProcessEnv {

@@ -17,6 +17,9 @@ export type RightsScope = {
   readonly authorityKey: IKey;
   readonly logKey: IKey;
   readonly dataKey: IKey;
+  /** ARN of every secret of the fleet, with its wildcard. */
+  readonly secretsArn: string;
+  readonly region: string;
 };
 
 export const functionRights: { readonly [name in FunctionName]: (scope: RightsScope) => PolicyStatement[] } = {
@@ -68,6 +71,40 @@ export const functionRights: { readonly [name in FunctionName]: (scope: RightsSc
           Null: { 'kms:EncryptionContextKeys': 'false' },
         },
       }),
+      // Writes values and never reads one: there is no GetSecretValue here.
+      new PolicyStatement({
+        sid: 'SecretsWritten',
+        actions: [
+          'secretsmanager:CreateSecret',
+          'secretsmanager:DeleteSecret',
+          'secretsmanager:DescribeSecret',
+          'secretsmanager:ListSecretVersionIds',
+          'secretsmanager:PutSecretValue',
+        ],
+        resources: [scope.secretsArn],
+      }),
+      // The one action on secrets that names none (Service Authorization Reference, Secrets Manager); it tells names.
+      new PolicyStatement({ sid: 'SecretsListed', actions: ['secretsmanager:ListSecrets'], resources: ['*'] }),
+      secretsKeyUse(scope, ['kms:Decrypt', 'kms:GenerateDataKey']),
+    ];
+  },
+  secrets: (scope) => {
+    const entries = entryWriter('secrets');
+    return [
+      ...tableStatements(scope.table.tableArn, {
+        read: [...entries.read, 'fleet', 'node#*', 'release'],
+        put: entries.put,
+        update: [],
+        delete: entries.delete,
+      }),
+      objects('Blobs', ['s3:GetObject'], [scope.blobs, 'blobs']),
+      listable('Absent', scope.blobs),
+      new PolicyStatement({
+        sid: 'SecretsRead',
+        actions: ['secretsmanager:GetSecretValue'],
+        resources: [scope.secretsArn],
+      }),
+      secretsKeyUse(scope, ['kms:Decrypt']),
     ];
   },
   sealer: (scope) => [
@@ -103,6 +140,22 @@ export const functionRights: { readonly [name in FunctionName]: (scope: RightsSc
     new PolicyStatement({ sid: 'ListStreams', actions: ['dynamodb:ListStreams'], resources: ['*'] }),
   ],
 };
+
+/**
+ * The customer's key as Secrets Manager uses it in the caller's name, for secrets of the fleet alone (Secrets Manager User
+ * Guide, "Permissions for the KMS key"): who writes needs Decrypt as well, which without GetSecretValue reads nothing.
+ */
+function secretsKeyUse({ dataKey, secretsArn, region }: RightsScope, actions: string[]): PolicyStatement {
+  return new PolicyStatement({
+    sid: 'SecretsKey',
+    actions,
+    resources: [dataKey.keyArn],
+    conditions: {
+      StringEquals: { 'kms:ViaService': `secretsmanager.${region}.amazonaws.com` },
+      ArnLike: { 'kms:EncryptionContext:SecretARN': secretsArn },
+    },
+  });
+}
 
 function sign(key: IKey, algorithm: string): PolicyStatement {
   return new PolicyStatement({

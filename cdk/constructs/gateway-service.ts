@@ -30,6 +30,8 @@ export type GatewayTaskProps = {
   readonly environment: { readonly [name: string]: string };
   /** Issues the gateway's own certificate, to this role. */
   readonly identity: IFunction;
+  /** Seals secrets to nodes. */
+  readonly secrets: IFunction;
   /** Folder with the image's Dockerfile and program, read only when the image is built at deployment. */
   readonly bundle: () => string;
 };
@@ -109,7 +111,7 @@ export class GatewayTask extends Construct {
 }
 
 /** What the gateway reads on the hot path is in memory, fed by the stream; what it may write is listed here, and no key. */
-function gatewayRights(scope: Construct, { data, keys, identity }: GatewayTaskProps): PolicyStatement[] {
+function gatewayRights(scope: Construct, { data, keys, identity, secrets }: GatewayTaskProps): PolicyStatement[] {
   const entries = entryWriter('gateway');
   const ofRuns = ['drift#*', 'posture#*', 'run#*', 'run-index#*'];
   return [
@@ -137,6 +139,12 @@ function gatewayRights(scope: Construct, { data, keys, identity }: GatewayTaskPr
       sid: 'OwnCertificate',
       actions: ['lambda:InvokeFunction'],
       resources: [identity.functionArn],
+    }),
+    // Sealed to nodes already: the gateway reads no value.
+    new PolicyStatement({
+      sid: 'SealedSecrets',
+      actions: ['lambda:InvokeFunction'],
+      resources: [secrets.functionArn],
     }),
     dataKeyUse(scope, keys.dataKey),
   ];

@@ -54,15 +54,18 @@ export class EdgeStack extends FleetStack {
     const { config, keys, data, network, functions, bundles } = this.props;
     const profile = profiles[config.profile].gateway;
     const identity = functions.functions.identity.function;
+    const secrets = functions.functions.secrets.function;
     const task = new GatewayTask(this, 'Gateway', {
       config,
       profile,
       keys,
       data,
       identity,
+      secrets,
       environment: environmentOf('gateway', {
         ...commonEnvironment(this.props),
         HOLDFAST_IDENTITY_FUNCTION_ARN: identity.functionArn,
+        HOLDFAST_SECRETS_FUNCTION_ARN: secrets.functionArn,
       }),
       bundle: () => bundlePath(bundles, 'gateway'),
     });

@@ -1,5 +1,5 @@
 /** The functions, each with its rights in full, and the HTTPS API before two of them. Stateless: deleted and made again at will. */
-import { CfnOutput, Duration } from 'aws-cdk-lib';
+import { Aws, CfnOutput, Duration } from 'aws-cdk-lib';
 import { Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import { EventSourceMapping, FilterCriteria, StartingPosition } from 'aws-cdk-lib/aws-lambda';
@@ -33,6 +33,8 @@ const sizes: { readonly [name in FunctionName]: Size } = {
   identity: { timeout: Duration.seconds(15), memoryMiB: 512 },
   admin: { timeout: Duration.seconds(29), memoryMiB: 512 },
   sealer: { timeout: Duration.seconds(55), memoryMiB: 1024 },
+  // Sealing is arithmetic: time goes down with memory, and so does the bill.
+  secrets: { timeout: Duration.seconds(18), memoryMiB: 1024 },
 };
 
 export class FunctionsStack extends FleetStack {
@@ -59,6 +61,7 @@ export class FunctionsStack extends FleetStack {
       identity: this.add('identity', 'Holdfast: enrolls nodes, renews and issues certificates'),
       admin: this.add('admin', 'Holdfast: admin API'),
       sealer: this.add('sealer', 'Holdfast: seals, signs and publishes the audit log'),
+      secrets: this.add('secrets', 'Holdfast: seals secrets to nodes'),
     };
     this.api.route({ identity: this.functions.identity.function, admin: this.functions.admin.function });
     this.wakeSealer();
@@ -69,7 +72,12 @@ export class FunctionsStack extends FleetStack {
 
   private add(name: FunctionName, description: string): BackendFunction {
     const { config, keys, data, bundles } = this.props;
-    const roles = { identity: keys.identityRole, admin: keys.adminRole, sealer: keys.sealerRole };
+    const roles = {
+      identity: keys.identityRole,
+      admin: keys.adminRole,
+      sealer: keys.sealerRole,
+      secrets: keys.secretsRole,
+    };
     const reserved = profiles[config.profile].reservedConcurrency?.[name];
     return new BackendFunction(this, name.charAt(0).toUpperCase() + name.slice(1), {
       ...sizes[name],
@@ -89,7 +97,21 @@ export class FunctionsStack extends FleetStack {
   private rightsScope(): RightsScope {
     const { authorityKey, logKey, dataKey } = this.props.keys;
     const { table, streamArn, blobs, tiles, artifacts, anchors } = this.props.data;
-    return { table, streamArn, blobs, tiles, artifacts, anchors, authorityKey, logKey, dataKey };
+    const { config } = this.props;
+    const secretsArn = `arn:${Aws.PARTITION}:secretsmanager:${config.region}:${Aws.ACCOUNT_ID}:secret:${secretsPrefix(config)}*`;
+    return {
+      table,
+      streamArn,
+      blobs,
+      tiles,
+      artifacts,
+      anchors,
+      authorityKey,
+      logKey,
+      dataKey,
+      secretsArn,
+      region: config.region,
+    };
   }
 
   /** The stream is the doorbell, the schedule the heartbeat; what is sealed comes from the table in either case. */
@@ -139,8 +161,18 @@ export class FunctionsStack extends FleetStack {
   }
 }
 
+/** What the names of the fleet's secrets begin with. */
+function secretsPrefix({ fleet }: Pick<DeploymentConfig, 'fleet'>): string {
+  return `holdfast/${fleet}/`;
+}
+
 /** What is known before any function stands. */
-export function commonEnvironment({ keys, data, network }: Omit<FunctionsStackProps, 'bundles'>): EnvironmentValues {
+export function commonEnvironment({
+  config,
+  keys,
+  data,
+  network,
+}: Omit<FunctionsStackProps, 'bundles'>): EnvironmentValues {
   return {
     HOLDFAST_TABLE: data.table.tableName,
     HOLDFAST_STREAM_ARN: data.streamArn,
@@ -150,6 +182,7 @@ export function commonEnvironment({ keys, data, network }: Omit<FunctionsStackPr
     HOLDFAST_CA_KEY_ARN: keys.authorityKey.keyArn,
     HOLDFAST_LOG_KEY_ARN: keys.logKey.keyArn,
     HOLDFAST_DATA_KEY_ARN: keys.dataKey.keyArn,
+    HOLDFAST_SECRETS_PREFIX: secretsPrefix(config),
     HOLDFAST_GATEWAY: network.gatewayAddress,
   };
 }

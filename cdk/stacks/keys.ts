@@ -16,6 +16,7 @@ export class KeysStack extends FleetStack {
   readonly identityRole: IRole;
   readonly adminRole: IRole;
   readonly sealerRole: IRole;
+  readonly secretsRole: IRole;
   /** Signs node and gateway certificates; the identity role alone. */
   readonly authorityKey: Key;
   /** Signs checkpoints of the audit log; the sealer's role alone. */
@@ -29,6 +30,7 @@ export class KeysStack extends FleetStack {
     this.identityRole = this.functionRole('Identity', 'Enrolls nodes; the only user of the fleet CA key');
     this.adminRole = this.functionRole('Admin', 'The admin API');
     this.sealerRole = this.functionRole('Sealer', 'Seals the audit log; the only user of the log key');
+    this.secretsRole = this.functionRole('Secrets', 'Seals secrets to nodes; the only reader of their values');
 
     this.authorityKey = this.key('AuthorityKey', {
       description: 'fleet CA',

@@ -17,7 +17,7 @@ import { readFleet } from '../aws/fleet.ts';
 import { isDirect, isHttpEvent } from '../aws/http-event.ts';
 import { createFunctionLog } from '../aws/log.ts';
 import { once } from '../aws/once.ts';
-import { openBlobs, openKeys, openPublication, openTable, writerId } from '../aws/resources.ts';
+import { openBlobs, openKeys, openPublication, openSecrets, openTable, writerId } from '../aws/resources.ts';
 import { createAdminApp } from './app.ts';
 import { loginRoutes } from './routes/login.ts';
 import { adminRoutes } from './routes.ts';
@@ -49,6 +49,7 @@ const open = once(async () => {
     ...access,
     blobs: openBlobs(environment),
     publication: openPublication(environment),
+    secrets: openSecrets(environment, store),
     version: manifest.version,
     startedAt,
     descriptor: fleet.descriptor,

@@ -188,6 +188,7 @@ function fromSecrets(error: SecretsError): Problem {
     case 'bad_reference':
     case 'bad_value':
     case 'misplaced':
+    case 'not_supported':
       return new Problem('invalid-request', text, options);
     case 'unavailable':
     case 'loose_permissions':

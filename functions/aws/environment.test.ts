@@ -43,5 +43,5 @@ test('only the identity function is given the CA key, and only the sealer and it
   assert.deepEqual(holders('HOLDFAST_CA_KEY_ARN'), ['identity']);
   // The identity function reads the public half, which the fleet descriptor names.
   assert.deepEqual(holders('HOLDFAST_LOG_KEY_ARN'), ['identity', 'sealer']);
-  assert.deepEqual(holders('HOLDFAST_DATA_KEY_ARN'), ['admin']);
+  assert.deepEqual(holders('HOLDFAST_DATA_KEY_ARN'), ['admin', 'secrets']);
 });

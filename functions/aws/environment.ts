@@ -32,6 +32,10 @@ const variables = {
   HOLDFAST_URL: z.string().regex(/^https:\/\/[a-z0-9.-]{1,253}(:[0-9]{1,5})?$/, 'must be https://host'),
   /** The identity function, which issues the gateway's certificate. */
   HOLDFAST_IDENTITY_FUNCTION_ARN: arn('lambda'),
+  /** The sealing function, the only one that reads values of secrets. */
+  HOLDFAST_SECRETS_FUNCTION_ARN: arn('lambda'),
+  /** What the names of the fleet's secrets in Secrets Manager begin with. */
+  HOLDFAST_SECRETS_PREFIX: z.string().regex(/^[a-z0-9-]{1,64}\/[a-z0-9-]{1,64}\/$/, 'must be like holdfast/fleet/'),
   /** Where the gateway listens; 8443 and 8081 on every address of its container unless told. */
   HOLDFAST_LISTEN: z.ipv4().or(z.ipv6()).default('0.0.0.0'),
   HOLDFAST_PORT: port.default(8443),
@@ -46,6 +50,7 @@ const functions = {
     'HOLDFAST_STREAM_ARN',
     'HOLDFAST_BLOBS_BUCKET',
     'HOLDFAST_IDENTITY_FUNCTION_ARN',
+    'HOLDFAST_SECRETS_FUNCTION_ARN',
     'HOLDFAST_LISTEN',
     'HOLDFAST_PORT',
     'HOLDFAST_HEALTH_PORT',
@@ -57,8 +62,16 @@ const functions = {
     'HOLDFAST_BLOBS_BUCKET',
     'HOLDFAST_LOG_BUCKET',
     'HOLDFAST_DATA_KEY_ARN',
+    'HOLDFAST_SECRETS_PREFIX',
     'HOLDFAST_GATEWAY',
     'HOLDFAST_URL',
+  ],
+  secrets: [
+    'AWS_REGION',
+    'HOLDFAST_TABLE',
+    'HOLDFAST_BLOBS_BUCKET',
+    'HOLDFAST_DATA_KEY_ARN',
+    'HOLDFAST_SECRETS_PREFIX',
   ],
   sealer: ['AWS_REGION', 'HOLDFAST_TABLE', 'HOLDFAST_LOG_BUCKET', 'HOLDFAST_ANCHORS_BUCKET', 'HOLDFAST_LOG_KEY_ARN'],
 } as const satisfies { readonly [name: string]: readonly (keyof typeof variables)[] };

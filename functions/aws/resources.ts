@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { KMSClient } from '@aws-sdk/client-kms';
 import { S3Client } from '@aws-sdk/client-s3';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Anchor } from '../../lib/audit/anchor.ts';
 import { openS3Anchor } from '../../lib/audit/anchor-s3.ts';
 import type { Publication } from '../../lib/audit/publication.ts';
@@ -9,6 +10,9 @@ import { openS3Publication } from '../../lib/audit/publication-s3.ts';
 import { toHex } from '../../lib/crypto/encoding.ts';
 import { type KmsKeys, openKmsKeys } from '../../lib/keys/kms.ts';
 import type { KeyStore } from '../../lib/keys/port.ts';
+import type { SecretsProvider } from '../../lib/secrets/provider.ts';
+import { openSecretsManager } from '../../lib/secrets/secrets-manager.ts';
+import { createVersionFloors } from '../../lib/secrets/version-floors.ts';
 import type { BlobStore } from '../../lib/store/blobs.ts';
 import { openS3Blobs } from '../../lib/store/blobs-s3.ts';
 import { openDynamoStore } from '../../lib/store/dynamodb.ts';
@@ -51,6 +55,21 @@ export function openAnchor({
   HOLDFAST_ANCHORS_BUCKET,
 }: Region & { readonly HOLDFAST_ANCHORS_BUCKET: string }): Anchor {
   return openS3Anchor(new S3Client({ region: AWS_REGION }), HOLDFAST_ANCHORS_BUCKET);
+}
+
+/** Repeating is safe: a write names its version, so a second one changes nothing. */
+export function openSecrets(
+  environment: Region & { readonly HOLDFAST_SECRETS_PREFIX: string; readonly HOLDFAST_DATA_KEY_ARN: string },
+  store: Store,
+): SecretsProvider {
+  const requestHandler = { connectionTimeout: 2_000, requestTimeout: 5_000, throwOnRequestTimeout: true };
+  return openSecretsManager({
+    client: new SecretsManagerClient({ region: environment.AWS_REGION, maxAttempts: 3, requestHandler }),
+    prefix: environment.HOLDFAST_SECRETS_PREFIX,
+    keyId: environment.HOLDFAST_DATA_KEY_ARN,
+    floors: createVersionFloors(store),
+    now: Date.now,
+  });
 }
 
 /** A name of its own for each process: lanes are owned, and nothing of a former process is taken up. */

@@ -6,6 +6,7 @@
 import { sha256 } from '../../lib/crypto/digest.ts';
 import { verifyEd25519 } from '../../lib/crypto/ed25519.ts';
 import type { DirectoryNode, NodeDirectory } from '../../lib/identity/directory.ts';
+import type { RequestProof } from '../../lib/identity/proof.ts';
 import { requestSigningInput } from '../../lib/identity/request.ts';
 import { decodeEnvelope } from '../../lib/wire/envelope.ts';
 import type { Connection } from './connections.ts';
@@ -26,6 +27,8 @@ export type VerifiedEnvelope = {
   readonly counter: number;
   /** Still encoded: decoding is for bytes that are known to be the node's. */
   readonly body: Uint8Array;
+  /** For a service that believes the node and not this gateway. */
+  proof(): RequestProof;
 };
 
 export type Verification = { readonly refused: RefusalReason } | ({ readonly refused?: never } & VerifiedEnvelope);
@@ -67,6 +70,7 @@ export function createVerifier(
     });
     if (!verifyEd25519(node.identityKey, signed, signature)) return { refused: 'bad_signature' };
     lastCounter = counter;
-    return { node, counter, body };
+    const proof = () => ({ method, challenge, counter, uuid, certificateDigest, signature, body });
+    return { node, counter, body, proof };
   };
 }

@@ -12,6 +12,7 @@ import { createFunctionLog } from '../aws/log.ts';
 import { openBlobs, openTable, writerId } from '../aws/resources.ts';
 import { requestCertificate } from './certificate.ts';
 import { serveHealth } from './health.ts';
+import { sealingByFunction } from './sealing-function.ts';
 import { type Gateway, startGateway } from './server.ts';
 
 /** A certificate lives for 7 days; a failed renewal has six more tries. */
@@ -34,14 +35,9 @@ const health = await serveHealth({
 logger.info({ healthPort: health.port }, 'The gateway starts');
 const store = openTable(environment);
 const { config } = new DynamoDBClient({ region: environment.AWS_REGION });
-const issue = () =>
-  requestCertificate({
-    region: environment.AWS_REGION,
-    functionArn: environment.HOLDFAST_IDENTITY_FUNCTION_ARN,
-    endpoint,
-    credentials: config.credentials,
-    now,
-  });
+const invoking = { region: environment.AWS_REGION, endpoint, credentials: config.credentials, now };
+const issue = () => requestCertificate({ ...invoking, functionArn: environment.HOLDFAST_IDENTITY_FUNCTION_ARN });
+const secrets = sealingByFunction({ ...invoking, functionArn: environment.HOLDFAST_SECRETS_FUNCTION_ARN });
 
 await run();
 await health.close();
@@ -60,7 +56,7 @@ async function run(): Promise<void> {
   const audit = await openAuditWriter({ store, origin, writerId: writerId('gateway'), now });
   const directory = await openNodeDirectory({ store, now, logger });
   const started = await startGateway(
-    { store, blobs: openBlobs(environment), audit, directory, logger, now },
+    { store, blobs: openBlobs(environment), audit, directory, secrets, logger, now },
     {
       host: environment.HOLDFAST_LISTEN,
       port: environment.HOLDFAST_PORT,

@@ -10,7 +10,6 @@ import { recordOutcome } from '../../lib/artifacts/outcomes.ts';
 import type { AuditLog } from '../../lib/audit/port.ts';
 import type { LogSource } from '../../lib/audit/publication.ts';
 import type { DirectoryChange, NodeDirectory } from '../../lib/identity/directory.ts';
-import type { SecretsProvider } from '../../lib/secrets/provider.ts';
 import type { BlobStore } from '../../lib/store/blobs.ts';
 import type { Store } from '../../lib/store/port.ts';
 import { unauthenticated } from '../../lib/wire/status.ts';
@@ -23,7 +22,7 @@ import { createLogFollowing } from './log-following.ts';
 import { createPacing } from './pacing.ts';
 import { createPushes } from './pushes.ts';
 import { createRunStore } from './runs.ts';
-import { resolveSecretsHandler } from './secrets.ts';
+import { resolveSecretsHandler, type SecretSource } from './secrets.ts';
 import { createSeenLog } from './seen.ts';
 import { addGatewayService, type GatewayHandlers } from './service.ts';
 import { sessionHandler } from './session.ts';
@@ -37,8 +36,8 @@ export type GatewayDeps = {
   readonly directory: NodeDirectory;
   /** Where the audit log is published, so that nodes can follow it. */
   readonly publication?: LogSource;
-  /** Without it no secret is released; with it none is without an intent in the log. */
-  readonly secrets?: { readonly provider: SecretsProvider; readonly audit: Pick<AuditLog, 'intend'> };
+  /** Without it no secret is released. */
+  readonly secrets?: SecretSource;
   readonly logger: Logger;
   readonly now: () => number;
   /** Challenges. */

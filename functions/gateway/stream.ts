@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import type { AuditLog } from '../../lib/audit/port.ts';
-import type { DirectoryNode, NodeDirectory } from '../../lib/identity/directory.ts';
+import type { NodeDirectory } from '../../lib/identity/directory.ts';
 import { StoreError } from '../../lib/store/port.ts';
 import type { Challenge } from '../../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
 import type { GatewayMethod } from '../../lib/wire/methods.ts';
@@ -16,7 +16,7 @@ import type { GatewayLimits } from './limits.ts';
 import { RequestRefused } from './refusals.ts';
 
 /** What a handler sees: a node that proved itself, and what it asks. */
-export type VerifiedRequest<T> = { readonly node: DirectoryNode; readonly request: T; readonly counter: number };
+export type VerifiedRequest<T> = Pick<VerifiedEnvelope, 'node' | 'counter' | 'proof'> & { readonly request: T };
 
 export type Reply = {
   /** False once the stream ended: what is sent then goes nowhere. */
@@ -117,9 +117,9 @@ export function serveStream(call: RawCall, context: StreamContext): void {
     paceReading();
   }
 
-  function serve({ node, counter }: VerifiedEnvelope, request: unknown): void {
+  function serve({ node, counter, proof }: VerifiedEnvelope, request: unknown): void {
     try {
-      const pending = handler.handle({ node, request, counter }, reply);
+      const pending = handler.handle({ node, request, counter, proof }, reply);
       if (!pending) return;
       inFlight += 1;
       pending

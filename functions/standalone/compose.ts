@@ -21,6 +21,7 @@ import { loginRoutes } from '../admin/routes/login.ts';
 import { webPageRoutes } from '../admin/routes/web-page.ts';
 import { adminRoutes } from '../admin/routes.ts';
 import { sourceAddress } from '../admin/source.ts';
+import { sealingHere } from '../gateway/secrets.ts';
 import { startGateway } from '../gateway/server.ts';
 import { createIdentityApp } from '../identity/app.ts';
 import { serveHttps } from '../identity/https.ts';
@@ -114,7 +115,7 @@ async function start(options: StandaloneOptions, closing: ReturnType<typeof clos
   const { certDer, keyPem } = await tlsFor('gateway');
   const gateway = await orPortTaken(config, 'gateway', paths, () =>
     startGateway(
-      { store, blobs, audit, directory, publication, logger, now, secrets: { provider: secrets, audit } },
+      { store, blobs, audit, directory, publication, logger, now, secrets: sealingHere({ provider: secrets, audit }) },
       {
         host: config.listen,
         port: config.ports.gateway,

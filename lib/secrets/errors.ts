@@ -13,6 +13,8 @@ export type SecretsErrorCode =
   | 'unavailable'
   /** What is stored is not what was written: other bytes, or under another key, path or version. */
   | 'not_authentic'
+  /** This provider does not do that. */
+  | 'not_supported'
   /** Others could read or change what the provider keeps. */
   | 'loose_permissions';
 

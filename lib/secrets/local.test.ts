@@ -4,6 +4,8 @@ import { chmod, cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { secretsConformance } from '../../test/conformance/secrets.ts';
+import { createMemorySecrets } from '../../test/fakes/secrets.ts';
 import { Secret } from '../crypto/secret.ts';
 import { type DataSealer, KeysError } from '../keys/port.ts';
 import { createDataSealer } from '../keys/sealed-box.ts';
@@ -34,6 +36,9 @@ async function stored(path: string): Promise<{ name: string; content: Buffer }[]
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   return Promise.all(files.map(async (name) => ({ name, content: await readFile(name) })));
 }
+
+secretsConformance('the local provider', async (t) => open(await directory(t)));
+secretsConformance('the fake provider', async () => createMemorySecrets());
 
 test('set, get, list, versions, delete: versions rise and are never given twice', async (t) => {
   const provider = await open(await directory(t));

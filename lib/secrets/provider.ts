@@ -31,7 +31,7 @@ export interface SecretsProvider {
   set(path: string, value: Secret<Uint8Array>): Promise<SecretVersion>;
   /** Destroys every version. Throws `not_found`. */
   delete(path: string): Promise<void>;
-  /** Puts everything under a new master key. Resumes one that was cut short. */
+  /** Puts everything under a new master key. Resumes one that was cut short. Throws `not_supported` where keys rotate by themselves. */
   rotateMasterKey(): Promise<{ readonly key: string; readonly secrets: number }>;
 }
 

@@ -54,15 +54,17 @@ export async function deploy() {
     identity: await record(),
     admin: await record(),
     sealer: await record(),
+    secrets: await record(),
   } satisfies Record<FunctionName, Recorder>;
-  let identity: Lambda | undefined;
+  const invoked = new Map<string, Lambda>();
   const invocations: string[] = [];
   const invoker = createServer(async (request, response) => {
     // What IAM would judge: without a signature in the header nobody gets through.
     invocations.push(`${request.url} ${request.headers.authorization?.split(' ')[0]}`);
     const body = Buffer.concat(await request.toArray()).toString();
     try {
-      response.end(JSON.stringify(await identity!.invoke(JSON.parse(body))));
+      const [, name = ''] = /functions\/holdfast-([a-z]+)\//.exec(request.url!) ?? [];
+      response.end(JSON.stringify(await invoked.get(name)!.invoke(JSON.parse(body))));
     } catch (error) {
       response.setHeader('x-amz-function-error', 'Unhandled').end(JSON.stringify({ errorMessage: `${error}` }));
     }
@@ -81,6 +83,8 @@ export async function deploy() {
     HOLDFAST_GATEWAY: '127.0.0.1:8443',
     HOLDFAST_URL: 'https://api.holdfast.test',
     HOLDFAST_IDENTITY_FUNCTION_ARN: `arn:aws:lambda:${region}:000000000000:function:holdfast-identity`,
+    HOLDFAST_SECRETS_FUNCTION_ARN: `arn:aws:lambda:${region}:000000000000:function:holdfast-secrets`,
+    HOLDFAST_SECRETS_PREFIX: `holdfast/${randomUUID()}/`,
   };
 
   /** What the deployment sets, and what AWS sets. Also what a search for secrets has to look through. */
@@ -152,7 +156,8 @@ export async function deploy() {
     return { child, ended, log: () => output, ...(await Promise.race([ports, early])) };
   }
 
-  identity = await startLambda('identity');
+  const [identity, secrets] = await Promise.all([startLambda('identity'), startLambda('secrets')]);
+  invoked.set('identity', identity).set('secrets', secrets);
   return {
     clients,
     kms,
@@ -162,6 +167,8 @@ export async function deploy() {
     streamArn,
     keys,
     identity,
+    secrets,
+    secretsPrefix: values['HOLDFAST_SECRETS_PREFIX']!,
     invocations,
     /** Every call that a function made, by its name. */
     callsOf: (name: FunctionName) => recorders[name].calls,

@@ -13,6 +13,7 @@ import type { Item } from '../../lib/store/port.ts';
 import { createMachine, enrollBytes, type Machine } from '../fakes/fleet.ts';
 import { createOperator } from '../fakes/policy.ts';
 import { deploy, type GatewayProcess, type HttpAnswer, httpEvent } from './deployment.ts';
+import { region } from './emulator.ts';
 import { recorded } from './entries.ts';
 
 export type Enrolled = { readonly machine: Machine; readonly certDer: Uint8Array };
@@ -111,6 +112,8 @@ export async function deployFleet() {
       authorityKey: { keyArn: keys['fleet-ca'] },
       logKey: { keyArn: keys['audit-log'] },
       dataKey: { keyArn: keys.data },
+      secretsArn: `${deployment.secretsPrefix}*`,
+      region,
     } as unknown as RightsScope;
   }
 

@@ -52,6 +52,9 @@ function callsOf(
   if (service.startsWith('TrentService')) {
     return [{ action: `kms:${operation}`, resource: String(input.KeyId), partitions: [] }];
   }
+  if (service === 'secretsmanager') {
+    return [{ action: `secretsmanager:${operation}`, resource: input.SecretId ?? input.Name ?? '*', partitions: [] }];
+  }
   const resource = String(input.StreamArn ?? input.TableName ?? '');
   if (service.startsWith('DynamoDBStreams')) return [{ action: `dynamodb:${operation}`, resource, partitions: [] }];
   if (operation === 'TransactWriteItems') return (input.TransactItems ?? []).flatMap(transactCall);
@@ -62,6 +65,8 @@ function callsOf(
 type Keys = { readonly pk?: { readonly S?: string } };
 type Input = {
   readonly KeyId?: string;
+  readonly SecretId?: string;
+  readonly Name?: string;
   readonly TableName?: string;
   readonly StreamArn?: string;
   readonly Key?: Keys;

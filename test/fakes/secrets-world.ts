@@ -1,10 +1,11 @@
 /** A release whose one crate needs secrets, a node that it is bound to, and all that `ResolveSecrets` stands on, in memory. */
+import assert from 'node:assert/strict';
 import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
-import type { ResolveDeps } from '../../functions/gateway/secrets.ts';
+import { type ResolveDeps, sealingHere } from '../../functions/gateway/secrets.ts';
 import type { VerifiedRequest } from '../../functions/gateway/stream.ts';
 import { sha256Hex } from '../../lib/crypto/digest.ts';
-import { generateEd25519 } from '../../lib/crypto/ed25519.ts';
+import { type Ed25519KeyPair, generateEd25519 } from '../../lib/crypto/ed25519.ts';
 import { fromHex } from '../../lib/crypto/encoding.ts';
 import { nodeKey } from '../../lib/identity/nodes.ts';
 import { type CrateResource, formatCrate, parseManifest } from '../../lib/policy/model.ts';
@@ -49,12 +50,16 @@ export async function createSecretsWorld(options: { readonly paths: readonly str
     return { ref: { number, digest }, manifestBytes: bytes, signatures: [], manifest: parseManifest(bytes) };
   }
 
-  async function addNode(
-    role: string,
-  ): Promise<{ readonly uuid: string; readonly privateKey: KeyObject; readonly verified: VerifiedRequest<Request> }> {
+  async function addNode(role: string): Promise<{
+    readonly uuid: string;
+    readonly privateKey: KeyObject;
+    readonly identity: Ed25519KeyPair;
+    readonly verified: VerifiedRequest<Request>;
+  }> {
     const uuid = randomUUID();
     const { publicKey, privateKey } = generateKeyPairSync('x25519');
-    const identityKey = generateEd25519().publicKey;
+    const identity = generateEd25519();
+    const identityKey = identity.publicKey;
     const sealingKey = new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }).subarray(-32));
     const item = {
       ...nodeKey(uuid),
@@ -70,20 +75,36 @@ export async function createSecretsWorld(options: { readonly paths: readonly str
     };
     await store.transact([{ kind: 'put', item }]);
     const node = { uuid, name: item.name, state: 'active' as const, revision: 1, identityKey };
-    return { uuid, privateKey, verified: { node, request: {} as Request, counter: 1 } as VerifiedRequest<Request> };
+    const proof = () => assert.fail('no request was signed');
+    return { uuid, privateKey, identity, verified: { node, request: {} as Request, counter: 1, proof } };
   }
 
   const current = { release: await release(options.paths) };
-  const { uuid, privateKey, verified } = await addNode('web');
+  const { uuid, privateKey, identity, verified } = await addNode('web');
   const deps: ResolveDeps = {
     store,
     blobs,
     audit,
     currentRelease: { get: async () => current.release },
-    source: { provider, audit },
+    source: sealingHere({ provider, audit }),
     epoch: () => clock.epoch,
   };
   const ask = (paths: readonly string[], digest = current.release.ref.digest): ResolveSecrets =>
     create(ResolveSecretsSchema, { paths: [...paths], releaseDigest: fromHex(digest) as Uint8Array<ArrayBuffer> });
-  return { store, audit, blobs, provider, clock, current, release, addNode, uuid, privateKey, verified, deps, ask };
+  return {
+    store,
+    audit,
+    blobs,
+    provider,
+    clock,
+    current,
+    release,
+    addNode,
+    uuid,
+    privateKey,
+    identity,
+    verified,
+    deps,
+    ask,
+  };
 }

@@ -38,7 +38,7 @@ export function createMemorySecrets(values: { readonly [path: string]: string | 
     },
     async list() {
       assertReachable();
-      return [...held].map(([path, versions]) => ({
+      return [...held].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, versions]) => ({
         path,
         current: versions.at(-1) as Kept,
         versions: versions.length,
