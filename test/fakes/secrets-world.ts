@@ -74,7 +74,8 @@ export async function createSecretsWorld(options: { readonly paths: readonly str
       enrolledAt: 0,
     };
     await store.transact([{ kind: 'put', item }]);
-    const node = { uuid, name: item.name, state: 'active' as const, revision: 1, identityKey };
+    const { name, labels, platform } = item;
+    const node = { uuid, name, labels, platform, state: 'active' as const, revision: 1, identityKey };
     const proof = () => assert.fail('no request was signed');
     return { uuid, privateKey, identity, verified: { node, request: {} as Request, counter: 1, proof } };
   }
