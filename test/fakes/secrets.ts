@@ -38,11 +38,13 @@ export function createMemorySecrets(values: { readonly [path: string]: string | 
     },
     async list() {
       assertReachable();
-      return [...held].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, versions]) => ({
-        path,
-        current: versions.at(-1) as Kept,
-        versions: versions.length,
-      }));
+      return [...held]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([path, versions]) => ({
+          path,
+          current: versions.at(-1) as Kept,
+          versions: versions.length,
+        }));
     },
     async versions(path) {
       return versionsOf(path).toReversed();
