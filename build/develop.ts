@@ -4,10 +4,14 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { manifestFile } from '../gate/config.ts';
+import { verifyFiles } from '../lib/artifacts/files.ts';
+import { openArtifactDirectory } from '../lib/artifacts/files-directory.ts';
 import { formatKeys } from '../lib/artifacts/keys.ts';
+import { parseManifest } from '../lib/artifacts/manifest.ts';
 import { generateEd25519, signEd25519 } from '../lib/crypto/ed25519.ts';
-import { formatVerifierKey } from '../lib/crypto/note.ts';
+import { formatVerifierKey, parseNote } from '../lib/crypto/note.ts';
 import { manifestOf, signDirectory } from './manifest.ts';
 import { agentProgram, buildProgram, serverProgram, sourceRoot, sourceVersion, thisPlatform } from './programs.ts';
 
@@ -48,6 +52,19 @@ export async function developmentBuild(cache: string, now: number): Promise<stri
   } finally {
     rmSync(made, { recursive: true, force: true });
   }
+}
+
+/**
+ * The loader is what nobody verifies before it runs; but this build's manifest names it, so an accident is found. Whoever
+ * can change both changed this checkout's build, and could as well change the checkout. Throws `ArtifactError`.
+ */
+export function checkLoader(build: string, loader: string): void {
+  const directory = join(build, dirname(loader));
+  const note = join(directory, manifestFile);
+  if (!existsSync(note)) return; // the gate says so
+  const manifest = parseManifest(parseNote(readFileSync(note)).text);
+  const files = manifest.files.filter(({ path }) => path === basename(loader));
+  verifyFiles({ ...manifest, files }, { ...openArtifactDirectory(directory), list: () => [] });
 }
 
 async function buildInto(directory: string, notAfter: number): Promise<void> {

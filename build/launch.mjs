@@ -20,10 +20,10 @@ export async function launchVerified(self, loader, cache) {
     await launch(new URL(self));
     return;
   }
-  let path;
+  let build;
+  const { checkLoader, developmentBuild, sharedCache } = await import('./develop.ts');
   try {
-    const { developmentBuild, sharedCache } = await import('./develop.ts');
-    path = join(await developmentBuild(cache ?? sharedCache, Date.now()), loader);
+    build = await developmentBuild(cache ?? sharedCache, Date.now());
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     process.stderr.write(
@@ -33,7 +33,12 @@ export async function launchVerified(self, loader, cache) {
     process.exitCode = exitConfig;
     return;
   }
-  const args = ['--disable-sigusr1', path, ...process.argv.slice(2)];
+  try {
+    checkLoader(build, loader);
+  } catch (error) {
+    (await import('../gate/refusal.ts')).refuse(error);
+  }
+  const args = ['--disable-sigusr1', join(build, loader), ...process.argv.slice(2)];
   // Replaces this process: signals, exit code and process id are the program's own.
   if (process.execve !== undefined && process.platform !== 'win32') {
     process.execve(process.execPath, [process.execPath, ...process.execArgv, ...args], process.env);

@@ -7,8 +7,9 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build } from 'esbuild';
-import type { GateConfig } from '../gate/config.ts';
+import { type GateConfig, gateFile } from '../gate/config.ts';
 import type { ArtifactKind } from '../lib/artifacts/manifest.ts';
+import { sha256Hex } from '../lib/crypto/digest.ts';
 
 export const sourceRoot = fileURLToPath(new URL('..', import.meta.url));
 
@@ -17,7 +18,8 @@ export interface Program {
   readonly name: string;
   /** Name of the loader, and the module behind it. */
   readonly entries: Readonly<Record<string, string>>;
-  readonly loader: 'gate/program.ts' | 'gate/function.ts';
+  /** False for a Lambda function. */
+  readonly ownProcess: boolean;
   /** Platforms whose native modules go in; empty: none. */
   readonly native: readonly string[];
   /** The manifest's; `any` runs everywhere, on `node:crypto` where it has no native module. */
@@ -33,7 +35,7 @@ export function serverProgram(platform: string): Program {
     kind: 'server',
     name: 'holdfast-server',
     entries: { start: 'functions/standalone/main.ts', holdfast: 'cli/main.ts' },
-    loader: 'gate/program.ts',
+    ownProcess: true,
     native: [platform],
     platform,
     page: true,
@@ -46,7 +48,7 @@ export function agentProgram(platform: string): Program {
     kind: 'agent',
     name: 'holdfast-agent',
     entries: { 'holdfast-agent': 'agent/main.ts' },
-    loader: 'gate/program.ts',
+    ownProcess: true,
     native: [platform],
     platform,
     page: false,
@@ -80,7 +82,7 @@ export async function buildProgram(program: Program, directory: string, keys: st
     ...shared,
     entryPoints: program.entries,
     outdir: join(directory, 'programs'),
-    splitting: program.loader === 'gate/program.ts',
+    splitting: program.ownProcess,
     banner: { js: banner },
   });
   if (program.workers) {
@@ -98,24 +100,26 @@ export async function buildProgram(program: Program, directory: string, keys: st
     mkdirSync(dirname(join(directory, path)), { recursive: true });
     copyFileSync(source, join(directory, path));
   }
+  const gate = await buildGate(join(directory, gateFile));
   for (const entry of Object.keys(program.entries)) {
-    await buildLoader(program, join(directory, `${entry}.mjs`), {
-      kind: program.kind,
-      name: program.name,
-      keys,
-      program: `programs/${entry}.mjs`,
+    const { kind, name, ownProcess } = program;
+    const config: GateConfig = { kind, name, ownProcess, keys, program: `programs/${entry}.mjs` };
+    await build({
+      ...shared,
+      entryPoints: ['gate/entry.ts'],
+      outfile: join(directory, `${entry}.mjs`),
+      define: { HOLDFAST_GATE: JSON.stringify(config), HOLDFAST_GATE_SHA256: JSON.stringify(gate) },
     });
   }
   writeFileSync(join(directory, 'package.json'), '{"type":"module"}\n');
 }
 
-/** The loader is one file without any import but Node's: what it loads is for it to judge. */
-async function buildLoader(program: Program, outfile: string, config: GateConfig): Promise<void> {
+/** One file without any import but Node's: what it is to judge, it must not load. Returns its digest. */
+async function buildGate(outfile: string): Promise<string> {
   await build({
     ...shared,
-    entryPoints: [program.loader],
+    entryPoints: ['gate/gate.ts'],
     outfile,
-    define: { HOLDFAST_GATE: JSON.stringify(config) },
     plugins: [
       {
         name: 'verify with node:crypto alone: libsodium is one of the things to be verified',
@@ -126,6 +130,7 @@ async function buildLoader(program: Program, outfile: string, config: GateConfig
       },
     ],
   });
+  return sha256Hex(readFileSync(outfile));
 }
 
 /** Path in the artifact, and where the source tree or an installed package has it. */

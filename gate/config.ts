@@ -8,7 +8,10 @@ export interface GateConfig {
   readonly keys: string;
   /** The module to import once everything is verified. */
   readonly program: string;
+  /** The process is this program's own. A Lambda function shares one with the runtime, which started it. */
+  readonly ownProcess: boolean;
 }
 
-/** The manifest's own file, beside the loader. */
+/** Beside the loader. */
 export const manifestFile = 'manifest.note';
+export const gateFile = 'gate.mjs';

@@ -20,9 +20,23 @@ import type { ArtifactFiles } from './files.ts';
  */
 export function openArtifactDirectory(directory: string, except: readonly string[] = []): ArtifactFiles {
   const root = attempt('.', () => realpathSync(directory));
+  const read = new Map<string, Stats>();
   return {
     list: () => listBelow(root, '').filter((path) => !except.includes(path)),
-    read: (path, size) => attempt(path, () => readOnce(root, path, size)),
+    read: (path, size) =>
+      attempt(path, () => {
+        const { bytes, stats } = readOnce(root, path, size);
+        read.set(path, stats);
+        return bytes;
+      }),
+    recheck() {
+      for (const [path, before] of read) {
+        const stats = attempt(path, () => lstatSync(join(root, path)));
+        if (!isSame(before, stats)) {
+          throw new ArtifactError('file_changed', `${path} was changed after it was read`, { file: path });
+        }
+      }
+    },
   };
 }
 
@@ -34,7 +48,7 @@ function listBelow(root: string, below: string): string[] {
     .sort();
 }
 
-function readOnce(root: string, path: string, size: number): Uint8Array {
+function readOnce(root: string, path: string, size: number): { readonly bytes: Uint8Array; readonly stats: Stats } {
   const full = join(root, ...path.split('/'));
   // A link in any directory on the way. What happens after this look can only bring other bytes, which are judged.
   if (realpathSync(dirname(full)) !== dirname(full) || lstatSync(full).isSymbolicLink()) {
@@ -50,7 +64,7 @@ function readOnce(root: string, path: string, size: number): Uint8Array {
     if (!isSame(before, fstatSync(fd)) || !isSame(before, lstatSync(full))) {
       throw new ArtifactError('file_changed', `${path} was changed while it was read`, { file: path });
     }
-    return bytes;
+    return { bytes, stats: before };
   } finally {
     closeSync(fd);
   }

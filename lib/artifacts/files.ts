@@ -3,12 +3,14 @@ import { sha256Hex } from '../crypto/digest.ts';
 import { ArtifactError } from './errors.ts';
 import type { ArtifactManifest } from './manifest.ts';
 
-/** Where the files lie. `files-directory.ts` is the one on disk. Both methods throw `ArtifactError` `file_…`. */
+/** Where the files lie. `files-directory.ts` is the one on disk. All methods throw `ArtifactError` `file_…`. */
 export interface ArtifactFiles {
   /** Every path that is there, whatever it is. */
   list(): readonly string[];
   /** The whole file, read once, of `size` bytes at most: of a longer one `size + 1` bytes come back. */
   read(path: string, size: number): Uint8Array;
+  /** Looks again at everything that was read, and throws `file_changed` if it is not the same file any more. */
+  recheck(): void;
 }
 
 /**
@@ -32,5 +34,6 @@ export function verifyFiles(manifest: ArtifactManifest, files: ArtifactFiles): R
   if (extra !== undefined) {
     throw new ArtifactError('file_extra', `${extra} is not in the manifest`, { file: extra });
   }
+  files.recheck();
   return verified;
 }
