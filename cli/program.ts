@@ -12,6 +12,7 @@ import { nodeCommand } from './commands/node.ts';
 import { policyCommand } from './commands/policy.ts';
 import { runCommand } from './commands/run.ts';
 import { secretCommand } from './commands/secret.ts';
+import { siemCommand } from './commands/siem.ts';
 import { statusCommand } from './commands/status.ts';
 import { tokenCommand } from './commands/token.ts';
 import { upCommand } from './commands/up.ts';
@@ -59,6 +60,7 @@ export function buildProgram(terminal: Terminal): Command {
     secretCommand,
     artifactCommand,
     auditCommand,
+    siemCommand,
     complianceCommand,
     userCommand,
     apiTokenCommand,

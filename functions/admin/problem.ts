@@ -7,6 +7,8 @@ import { CryptoError } from '../../lib/crypto/errors.ts';
 import { IdentityError } from '../../lib/identity/errors.ts';
 import { PolicyError } from '../../lib/policy/errors.ts';
 import { SecretsError } from '../../lib/secrets/errors.ts';
+import { SiemError } from '../../lib/siem/errors.ts';
+import { IntegrityError } from '../../lib/siem/sealed-reader.ts';
 import { StoreError } from '../../lib/store/port.ts';
 
 /** The permanent names of what can go wrong; `type` is `urn:holdfast:problem:<name>`. */
@@ -108,6 +110,12 @@ export function toProblem(error: unknown): Problem {
     });
   if (error instanceof RolloutError) return fromRollout(error);
   if (error instanceof SecretsError) return fromSecrets(error);
+  if (error instanceof SiemError) return fromSiem(error);
+  if (error instanceof IntegrityError)
+    return new Problem('unavailable', 'the log is not what was sealed, so it is not shown', {
+      cause: error,
+      reason: 'integrity',
+    });
   if (error instanceof CryptoError) return new Problem('invalid-request', error.message, { reason: error.code });
   if (error instanceof AccessError) return fromAccess(error);
   return new Problem('internal', '', { cause: error });
@@ -205,6 +213,25 @@ const cannotWrite = {
   read_only:
     'the control plane may not write to its own disk, so nothing was done: give it back that right, then try again',
 } as const;
+
+function fromSiem(error: SiemError): Problem {
+  const text = error.hint === undefined ? error.message : `${error.message}. ${error.hint}`;
+  const options = { cause: error, reason: error.code };
+  switch (error.code) {
+    case 'not_found':
+      return new Problem('not-found', text, options);
+    case 'exists':
+    case 'conflict':
+      return new Problem('conflict', text, options);
+    case 'not_possible':
+    case 'too_many':
+      return new Problem('refused', text, options);
+    case 'corrupt':
+      return new Problem('internal', '', { cause: error });
+    default:
+      return error.code satisfies never;
+  }
+}
 
 function fromStore(error: StoreError): Problem {
   switch (error.code) {

@@ -11,6 +11,7 @@ import type { Route } from './route.ts';
 import { apiTokenRoutes } from './routes/api-tokens.ts';
 import { artifactRoutes } from './routes/artifacts.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { auditEventRoutes } from './routes/audit-events.ts';
 import { complianceRoutes } from './routes/compliance.ts';
 import { driftRoutes } from './routes/drift.ts';
 import { eventRoutes } from './routes/events.ts';
@@ -20,6 +21,7 @@ import { releaseRoutes } from './routes/releases.ts';
 import { runRoutes } from './routes/runs.ts';
 import { secretRoutes } from './routes/secrets.ts';
 import { sessionRoutes } from './routes/session.ts';
+import { siemRoutes } from './routes/siem.ts';
 import { type GatewayStatus, statusRoutes } from './routes/status.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { userRoutes } from './routes/users.ts';
@@ -55,6 +57,8 @@ export function adminRoutes(deps: AdminDeps): readonly Route[] {
     ...(secrets === undefined ? [] : secretRoutes({ ...deps, secrets, origin: deps.descriptor.log.origin })),
     ...artifactRoutes(deps),
     ...auditRoutes(deps),
+    ...auditEventRoutes(deps),
+    ...siemRoutes(deps),
     ...complianceRoutes(deps),
     ...eventRoutes(deps),
     ...sessionRoutes(deps),
