@@ -98,7 +98,7 @@ async function byDevice(client: Client, terminal: Terminal): Promise<LoggedIn> {
   terminal.err(`open ${new URL(begun.verificationUri).href} and enter the code ${JSON.stringify(begun.userCode)}\n`);
   const input = { deviceCode: begun.deviceCode };
   for (let waitMs = begun.intervalMs; ; ) {
-    await sleep(waitMs);
+    await (terminal.pause ?? sleep)(waitMs);
     const answer = await post(client, input, undefined);
     if (!('pending' in answer)) return requireSession(answer);
     waitMs = Math.max(begun.intervalMs, answer.retryAfterMs);

@@ -20,6 +20,8 @@ export type Terminal = {
   };
   /** Where profiles are kept unless told; none: there are no profiles. */
   readonly configDirectory?: string | undefined;
+  /** Waits; real time unless told. */
+  pause?(ms: number): Promise<void>;
   /** Resolves when the process is told to stop. Until it is called, such a signal just ends the process. */
   stopped(): Promise<void>;
 };

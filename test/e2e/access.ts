@@ -19,7 +19,11 @@ export type AccessFleet = {
   /** As whoever is logged in. `typed` is what comes from standard input; `onMessage` sees messages as they come. */
   cli(
     args: readonly string[],
-    options?: { readonly typed?: string; readonly onMessage?: (text: string) => void },
+    options?: {
+      readonly typed?: string;
+      readonly onMessage?: (text: string) => void;
+      readonly pause?: (ms: number) => Promise<void>;
+    },
   ): Promise<Ran>;
   /** As local-admin. */
   admin(...args: readonly string[]): Promise<Ran>;
@@ -60,7 +64,7 @@ export async function startAccessFleet(
     await server.close();
     await rm(directory, { recursive: true, force: true });
   });
-  const cli: AccessFleet['cli'] = async (args, { typed = '', onMessage } = {}) => {
+  const cli: AccessFleet['cli'] = async (args, { typed = '', onMessage, pause } = {}) => {
     const ran = { out: '', err: '' };
     const code = await runCli(args, {
       out: (text) => {
@@ -75,6 +79,7 @@ export async function startAccessFleet(
       secret: async () => Buffer.from(typed),
       environment: {},
       configDirectory: config,
+      ...(pause === undefined ? {} : { pause }),
       stopped: () => new Promise(() => undefined),
     });
     return { code, ...ran };

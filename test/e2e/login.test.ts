@@ -1,7 +1,8 @@
 /** Logging in from the command line by each method, against a whole control plane. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -126,7 +127,7 @@ test('R18 oidc from the command line: by a redirect to this machine', async (t) 
   assert.deepEqual([who.user, who.role, who.auth], ['vera', 'viewer', 'oidc']);
 });
 
-test('R18 isowebauth signs with ssh-keygen what our own code does not: ECDSA, and encrypted keys by an agent', async (t) => {
+test('R18 isowebauth signs with ssh-keygen what our own code does not: ECDSA', async (t) => {
   const fleet = await startAccessFleet(t, undefined);
   const key = join(fleet.directory, 'ecdsa');
   const made = await run('ssh-keygen', ['-q', '-t', 'ecdsa', '-N', '', '-f', key]).catch(
@@ -136,6 +137,70 @@ test('R18 isowebauth signs with ssh-keygen what our own code does not: ECDSA, an
   ok(await fleet.admin('user', 'create', 'carol', '--role', 'admin', '--key', `${key}.pub`));
   ok(await fleet.cli(['--state', fleet.state, 'login', '--user', 'carol', '--key', key]));
   assert.equal((await whoIs(fleet)).user, 'carol');
+});
+
+test('R18 isowebauth signs by an SSH agent, when only the public half of the key is here', async (t) => {
+  const fleet = await startAccessFleet(t, undefined);
+  const key = await fleet.key('dana');
+  const socket = join(fleet.directory, 'agent.sock');
+  const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
+  const started = await new Promise<boolean>((resolve) => {
+    agent.once('error', () => resolve(false));
+    agent.once('spawn', () => resolve(true));
+  });
+  if (!started) return t.skip('not installed: ssh-agent');
+  const before = process.env['SSH_AUTH_SOCK'];
+  const ended = once(agent, 'exit');
+  t.after(async () => {
+    agent.kill();
+    await ended;
+    if (before === undefined) delete process.env['SSH_AUTH_SOCK'];
+    else process.env['SSH_AUTH_SOCK'] = before;
+  });
+  process.env['SSH_AUTH_SOCK'] = socket;
+  // The agent makes its socket in its own time; ssh-add fails until then.
+  for (let tries = 0; ; tries++) {
+    const added = await run('ssh-add', ['-q', key]).catch((error: Error) => error);
+    if (!(added instanceof Error)) break;
+    if (tries > 200) throw added;
+  }
+  ok(await fleet.admin('user', 'create', 'dana', '--role', 'viewer', '--key', `${key}.pub`));
+  await rm(key);
+  ok(await fleet.cli(['--state', fleet.state, 'login', '--user', 'dana', '--key', `${key}.pub`]));
+  assert.equal((await whoIs(fleet)).user, 'dana');
+  await run('ssh-add', ['-q', '-D']);
+  assert.notEqual(
+    (await fleet.cli(['--state', fleet.state, 'login', '--user', 'dana', '--key', `${key}.pub`])).code,
+    0,
+  );
+});
+
+test('R18 oidc from the command line by the device flow: the code is shown, and asked about until the person agrees', async (t) => {
+  const tls = await createLoopbackTls();
+  const provider = await startOidcProvider(tls, {
+    accounts: { 'sub-wanda': { groups: ['staff'], preferred_username: 'wanda' } },
+    redirectUris: ['http://127.0.0.1/callback'],
+  });
+  t.after(() => provider.close());
+  const fleet = await oidcFleet(t, provider.issuer, tls.ca);
+  let shown = '';
+  let waits = 0;
+  const ran = await fleet.cli(['--state', fleet.state, 'login', '--device'], {
+    onMessage: (text) => {
+      shown += text;
+    },
+    // Time stands still; the person agrees between the second question and the third.
+    pause: async (ms) => {
+      assert.ok(ms >= 5000, 'no sooner than the provider allows');
+      waits += 1;
+      if (waits !== 3) return;
+      const [, page = '', code = ''] = /open (\S+) and enter the code "([^"]+)"/.exec(shown) ?? [];
+      await visitAs(createHttpsFetch(tls.ca), provider.issuer, `${page}?user_code=${code}`, 'sub-wanda');
+    },
+  });
+  ok(ran);
+  assert.equal(waits, 3);
+  assert.deepEqual([(await whoIs(fleet)).user, (await whoIs(fleet)).auth], ['wanda', 'oidc']);
 });
 
 async function oidcFleet(t: TestContext, issuer: string, ca: string): Promise<AccessFleet> {
