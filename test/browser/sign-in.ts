@@ -19,7 +19,7 @@ const helperPort = 7890;
 
 if (executable === undefined) {
   process.stdout.write(
-    'SKIPPED: no Chromium is installed (apt-get install chromium); the sign-in page was NOT tested\n',
+    'NOT TESTED: the sign-in page. No Chromium is installed; get one with: apt-get install chromium\n',
   );
 } else {
   const screenshots = await mkdtemp(join(tmpdir(), 'holdfast-browser-'));
@@ -32,7 +32,7 @@ if (executable === undefined) {
   } finally {
     await browser.close();
   }
-  process.stdout.write(`ok: all three methods; look at the screenshots in ${screenshots}\n`);
+  process.stdout.write(`look at the screenshots in ${screenshots}\n3 passed, 0 failed\n`);
 }
 
 async function signInByPassword(on: Browser, screenshots: string): Promise<void> {
@@ -43,7 +43,8 @@ async function signInByPassword(on: Browser, screenshots: string): Promise<void>
       await page.fill('#basic-name', `${role}-user`);
       await page.fill('#basic-password', 'a wrong password');
       await page.click('#login-basic button');
-      await page.getByText('the log-in was not accepted').waitFor();
+      await page.getByText('The log-in was not accepted').waitFor();
+      assert.equal(await page.inputValue('#basic-password'), '', 'a refused password does not stay in the page');
       if (role === 'admin') await page.screenshot({ path: join(screenshots, 'basic-refused.png') });
       await page.fill('#basic-password', password);
       await page.click('#login-basic button');
@@ -169,9 +170,9 @@ async function seeHome(page: Page, user: string, role: string): Promise<void> {
   await page.locator('.panel').first().waitFor();
   const titles = await page.locator('.panel h3').allTextContents();
   const expected: Record<string, readonly string[]> = {
-    admin: ['Fleet', 'Nodes', 'Audit log', 'Posture', 'Users'],
-    viewer: ['Fleet', 'Nodes', 'Audit log', 'Posture'],
-    compliance: ['Posture'],
+    admin: ['Fleet', 'Nodes', 'Audit log', 'Posture', 'Verification of the audit log', 'Documents', 'Users'],
+    viewer: ['Fleet', 'Nodes', 'Audit log', 'Posture', 'Verification of the audit log', 'Documents'],
+    compliance: ['Posture', 'Verification of the audit log', 'Documents'],
   };
   assert.deepEqual(titles, expected[role]);
 }

@@ -24,14 +24,15 @@ const panels = [
     title: 'Nodes',
     path: '/v1/nodes?limit=50',
     columns: ['Name', 'State', 'Seen'],
-    rows: ({ items }) => items.map(({ name, state, seen }) => [name, state, seen ?? 'never']),
+    rows: ({ items }) => items.map(({ name, state, seen }) => [name, state, seen === undefined ? 'never' : time(seen)]),
   },
   {
     permission: 'audit.read',
     title: 'Audit log',
     path: '/v1/audit/entries?limit=10',
-    columns: ['#', 'Time', 'Operation', 'By'],
-    rows: ({ items }) => items.map(({ index, entry }) => [String(index), entry.ts, entry.op.type, entry.actor.id]),
+    columns: ['#', 'Time', 'Operation', 'Outcome', 'By'],
+    rows: ({ items }) =>
+      items.map(({ index, entry }) => [String(index), time(entry.ts), entry.op.type, entry.outcome, entry.actor.id]),
   },
   {
     permission: 'compliance.read',
@@ -39,10 +40,32 @@ const panels = [
     path: '/v1/compliance/posture',
     columns: ['Day', 'Converged', 'Drifted', 'Failed', 'Unseen'],
     rows: ({ days }) =>
-      days.map(({ day, converged, drifted, failed, unseen }) => [
-        day,
-        ...[converged, drifted, failed, unseen].map(String),
+      days
+        .toReversed()
+        .map(({ day, converged, drifted, failed, unseen }) => [
+          day,
+          ...[converged, drifted, failed, unseen].map(String),
+        ]),
+  },
+  {
+    permission: 'compliance.read',
+    title: 'Verification of the audit log',
+    path: '/v1/compliance/verification',
+    columns: ['Question', 'Verdict', 'Why'],
+    rows: (verdicts) =>
+      ['integrity', 'completeness', 'freshness', 'anchoring', 'witnessing'].map((question) => [
+        question,
+        verdicts[question].verdict.replace('_', ' '),
+        verdicts[question].reason,
       ]),
+  },
+  {
+    permission: 'compliance.read',
+    title: 'Documents',
+    path: '/v1/compliance/documents',
+    columns: ['Name', 'Added', 'By', 'SHA-256'],
+    rows: ({ items }) =>
+      items.map(({ name, uploaded, uploadedBy, sha256 }) => [name, time(uploaded), uploadedBy, sha256]),
   },
   {
     permission: 'users.write',
@@ -94,6 +117,12 @@ async function showLogin() {
     } catch (error) {
       showError(form, error.message);
       button.disabled = false;
+      // Typed anew, and not left in the page.
+      const password = form.querySelector('[type=password]');
+      if (password !== null) {
+        password.value = '';
+        password.focus();
+      }
     }
   });
 }
@@ -140,7 +169,7 @@ async function showHome(session) {
   const facts = [
     ['Role', session.role],
     ['Logged in by', session.auth],
-    ['Until', session.expires ?? ''],
+    ['Until', session.expires === undefined ? '' : time(session.expires)],
   ];
   byId('facts').append(...facts.flatMap(([name, value]) => [element('dt', name), element('dd', value)]));
   const button = byId('log-out');
@@ -169,6 +198,11 @@ async function panel({ title, path, columns, rows }) {
   return section;
 }
 
+/** `2026-11-24T00:10:21.324Z` as `2026-11-24 00:10:21 UTC`: the same for everybody who looks. */
+function time(text) {
+  return `${text.slice(0, 10)} ${text.slice(11, 19)} UTC`;
+}
+
 function row(kind, values) {
   const line = element('tr');
   line.append(...values.map((value) => element(kind, value)));
@@ -183,7 +217,7 @@ function element(name, text) {
 
 function showError(form, text) {
   const place = form.querySelector('.error');
-  place.textContent = text;
+  place.textContent = `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
   place.hidden = false;
 }
 
