@@ -97,6 +97,22 @@ test('R19 every route answers 401 without a credential, and so does every path t
   assert.equal(audit.of('access.refuse').length, paths.length);
 });
 
+test('a method that a route does not have is 405 with the ones that it has, and 401 to who has no credential', async () => {
+  const { app } = setUp(() => localAdmin);
+  for (const [method, path, allowed] of [
+    ['PATCH', '/v1/nodes', 'GET, HEAD'],
+    ['DELETE', '/v1/tokens', 'POST, GET, HEAD'],
+    ['TRACE-X', '/v1/openapi.json', 'GET, HEAD'],
+    ['POST', '/v1/releases/current', 'GET, HEAD'],
+  ] as const) {
+    assert.equal((await app.request(path, { method })).status, 401, path);
+    const response = await app.request(path, { method, headers: withToken });
+    assert.equal(response.status, 405, path);
+    assert.equal(response.headers.get('allow'), allowed);
+    assert.equal(response.headers.get('content-type'), 'application/problem+json');
+  }
+});
+
 test('R19 what is open is exactly what was reviewed', async () => {
   const { app } = setUp();
   assert.deepEqual(openPaths, [

@@ -51,12 +51,32 @@ export function createAdminApp(deps: AdminAppDeps, routes: readonly Route[], ope
   for (const route of [...routes, openApiRoute(routes, open)])
     app.on(route.method, route.path, (context) => answer(deps, guard, route, context.req.raw, context.req.param()));
 
+  // RFC 9110 §15.5.6: a path that is there, asked by a method that is not.
+  for (const [path, methods] of methodsByPath([...open, ...routes, { method: 'GET', path: '/v1/openapi.json' }]))
+    app.all(path, async (context) => {
+      await guard.identify(context.req.raw, 'unknown');
+      const response = problemResponse(
+        new Problem('method-not-allowed', `this route answers ${methods.join(', ')}`),
+        deps.logger,
+      );
+      response.headers.set('allow', methods.join(', '));
+      return response;
+    });
+
   // Also for paths that do not exist: who has no credential learns nothing about what is here.
   app.all('*', async (context) => {
     await guard.identify(context.req.raw, 'unknown');
     throw new Problem('not-found', 'there is no such route');
   });
   return app;
+}
+
+/** HEAD is GET without a body, and goes with it (RFC 9110 §9.3.2). */
+function methodsByPath(all: readonly Pick<Route, 'method' | 'path'>[]): ReadonlyMap<string, readonly string[]> {
+  const methods = new Map<string, string[]>();
+  for (const { path, method } of all)
+    methods.set(path, [...(methods.get(path) ?? []), ...(method === 'GET' ? ['GET', 'HEAD'] : [method])]);
+  return methods;
 }
 
 async function answer(

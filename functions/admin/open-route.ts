@@ -1,6 +1,6 @@
 /** Routes that anybody reaches without a credential: what a log-in needs, and nothing else. The list is reviewed here. */
 import type { z } from 'zod';
-import type { Method } from './route.ts';
+import type { MediaType, Method } from './route.ts';
 
 /** Everything that is answered without a credential. A route that is not named here can't be mounted as an open one. */
 export const openPaths: readonly string[] = [
@@ -33,6 +33,8 @@ type OpenSpec<Params, Filters, Body> = {
     readonly query?: z.ZodType<Filters>;
     readonly body?: z.ZodType<Body>;
   };
+  /** The media type of the answer, where it is not JSON; `none`: it sends the browser elsewhere. */
+  readonly produces?: MediaType | 'none';
   handler(input: OpenInput<Params, Filters, Body>): Promise<object>;
 };
 

@@ -16,7 +16,14 @@ const parameter = z.strictObject({
   description: z.string().optional(),
   schema: jsonSchema,
 });
-const response = z.union([reference, z.strictObject({ description: z.string(), content: content.optional() })]);
+const response = z.union([
+  reference,
+  z.strictObject({
+    description: z.string(),
+    content: content.optional(),
+    headers: z.record(z.string(), z.strictObject({ description: z.string(), schema: jsonSchema })).optional(),
+  }),
+]);
 const operation = z.strictObject({
   operationId: z.string().regex(/^[a-z][a-zA-Z0-9]+$/),
   description: z.string(),

@@ -3,12 +3,13 @@ import { z } from 'zod';
 import type { Permission } from '../../lib/access/permissions.ts';
 import type { OpenRoute } from './open-route.ts';
 import { statuses } from './problem.ts';
-import { type Route, route } from './route.ts';
+import { type MediaType, type Route, route } from './route.ts';
 
 type JsonSchema = { readonly [keyword: string]: unknown };
 type Described = Pick<Route, 'method' | 'path' | 'schema'> & {
   readonly permission?: Permission;
   readonly guarded?: true;
+  readonly produces?: MediaType | 'none';
 };
 
 export type OpenApiDocument = {
@@ -103,9 +104,19 @@ function operationOf(described: Described): object {
     ...(parameters.length === 0 ? {} : { parameters }),
     ...bodyOf(schema),
     responses: {
-      200: { description: 'Done.', content: { 'application/json': { schema: { type: 'object' } } } },
+      ...successOf(described),
       default: { $ref: '#/components/responses/Problem' },
     },
+  };
+}
+
+function successOf({ produces, guarded }: Described): object {
+  if (produces === 'none') return { 303: { description: 'Back to the page.' } };
+  const content =
+    produces === undefined ? { 'application/json': { schema: { type: 'object' } } } : { [produces]: { schema: {} } };
+  const etag = { ETag: { description: 'For `If-Match`.', schema: { type: 'string' } } };
+  return {
+    200: { description: 'Done.', content, ...(guarded === true ? { headers: etag } : {}) },
   };
 }
 

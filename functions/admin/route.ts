@@ -4,6 +4,8 @@ import type { Caller } from '../../lib/access/caller.ts';
 import type { Permission } from '../../lib/access/permissions.ts';
 import type { Principal } from '../../lib/access/principal.ts';
 
+export type MediaType = 'application/octet-stream' | 'text/event-stream' | 'text/html';
+
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 /** What a handler gets: only what was parsed, and who asks. */
@@ -42,6 +44,8 @@ type RouteSpec<Params, Filters, Body> = {
   readonly schema?: Schemas<Params, Filters, Body>;
   /** Two people may edit it: the answer carries an `ETag`, and a change must name it in `If-Match`. */
   readonly guarded?: true;
+  /** The media type of the answer, where it is not JSON. */
+  readonly produces?: MediaType;
   /** The answer as JSON, or a whole `Response`. */
   handler(input: RouteInput<Params, Filters, Body>): Promise<object>;
 };

@@ -88,6 +88,7 @@ export function auditRoutes(deps: AuditRouteDeps): Route[] {
       method: 'GET',
       path: '/v1/audit/:path{tile/.+}',
       permission: 'audit.read',
+      produces: 'application/octet-stream',
       schema: { params: z.strictObject({ path: z.string().max(100).regex(tilePattern, 'not the path of a tile') }) },
       handler: async ({ principal, params }) => {
         const bytes = await deps.publication.read(params.path);

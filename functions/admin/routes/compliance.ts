@@ -163,6 +163,7 @@ function documentRoutes(deps: RouteDeps): Route[] {
       method: 'GET',
       path: '/v1/compliance/documents/:name',
       permission: 'compliance.read',
+      produces: 'application/octet-stream',
       schema: { params },
       handler: async (input) => {
         const item = await deps.store.get({ pk: documents, sk: input.params.name });

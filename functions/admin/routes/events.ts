@@ -23,6 +23,7 @@ export function eventRoutes({ store }: { readonly store: Store }): Route[] {
       method: 'GET',
       path: '/v1/events',
       permission: 'fleet.read',
+      produces: 'text/event-stream',
       schema: { query: z.strictObject({}) },
       handler: async ({ caller, signal, stillAllowed }) => {
         if (streams >= maxStreams) throw new StoreError('unavailable', 'too many streams of events');

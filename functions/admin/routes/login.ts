@@ -81,6 +81,7 @@ export function loginRoutes(deps: LoginRouteDeps): OpenRoute[] {
     openRoute({
       method: 'GET',
       path: '/v1/login/callback',
+      produces: 'none',
       schema: { query: z.record(z.string(), z.string()) },
       handler: async ({ query, request, environment }) => {
         requireRate(environment);

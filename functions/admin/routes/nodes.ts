@@ -55,7 +55,7 @@ const orderBody = z.strictObject({
     .string()
     .min(1)
     .max(200)
-    .regex(/^[^\p{Cc}]*$/u, 'must not have control characters')
+    .refine((reason) => !/\p{Cc}/u.test(reason), 'must not have control characters')
     .optional(),
 });
 

@@ -94,6 +94,7 @@ function blobRoutes({ blobs }: ReleaseRouteDeps): Route[] {
       method: 'GET',
       path: '/v1/blobs/:sha256',
       permission: 'config.read',
+      produces: 'application/octet-stream',
       schema: { params: blobParams },
       handler: async ({ params }) => {
         const bytes = await blobs.get(parseBlobDigest(params.sha256));

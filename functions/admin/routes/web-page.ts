@@ -24,10 +24,16 @@ const files: ReadonlyMap<string, string> = new Map([
 
 export function webPageRoutes(): OpenRoute[] {
   return [
-    openRoute({ method: 'GET', path: '/', handler: async () => send('index.html', 'text/html; charset=utf-8') }),
+    openRoute({
+      method: 'GET',
+      path: '/',
+      produces: 'text/html',
+      handler: async () => send('index.html', 'text/html; charset=utf-8'),
+    }),
     openRoute({
       method: 'GET',
       path: '/assets/:file',
+      produces: 'application/octet-stream',
       schema: { params: z.strictObject({ file: z.string().max(100) }) },
       handler: async ({ params }) => {
         // A lookup, not a path: what is not in the list is nowhere.
