@@ -104,6 +104,7 @@ test('a method that a route does not have is 405 with the ones that it has, and 
     ['DELETE', '/v1/tokens', 'POST, GET, HEAD'],
     ['TRACE-X', '/v1/openapi.json', 'GET, HEAD'],
     ['POST', '/v1/releases/current', 'GET, HEAD'],
+    ['GET', '/v1/releases/rollback', 'POST'],
   ] as const) {
     assert.equal((await app.request(path, { method })).status, 401, path);
     const response = await app.request(path, { method, headers: withToken });

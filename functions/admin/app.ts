@@ -48,20 +48,20 @@ export function createAdminApp(deps: AdminAppDeps, routes: readonly Route[], ope
       throw new TypeError(`${route.method} ${route.path} is not on the reviewed list of open routes`);
     app.on(route.method, route.path, (context) => answerOpen(route, context.req.raw, context.req.param(), context.env));
   }
-  for (const route of [...routes, openApiRoute(routes, open)])
-    app.on(route.method, route.path, (context) => answer(deps, guard, route, context.req.raw, context.req.param()));
-
-  // RFC 9110 §15.5.6: a path that is there, asked by a method that is not.
-  for (const [path, methods] of methodsByPath([...open, ...routes, { method: 'GET', path: '/v1/openapi.json' }]))
-    app.all(path, async (context) => {
-      await guard.identify(context.req.raw, 'unknown');
-      const response = problemResponse(
-        new Problem('method-not-allowed', `this route answers ${methods.join(', ')}`),
-        deps.logger,
-      );
-      response.headers.set('allow', methods.join(', '));
-      return response;
-    });
+  const all = [...routes, openApiRoute(routes, open)];
+  const methodsOf = methodsByPath([...open, ...all]);
+  // Paths without parameters come first, with what they do not answer: a pattern must not speak for them.
+  for (const hasParams of [false, true]) {
+    const isOfKind = ({ path }: Pick<Route, 'path'>) => path.includes(':') === hasParams;
+    for (const route of all.filter(isOfKind))
+      app.on(route.method, route.path, (context) => answer(deps, guard, route, context.req.raw, context.req.param()));
+    for (const [path, methods] of methodsOf)
+      if (isOfKind({ path }))
+        app.all(path, async (context) => {
+          await guard.identify(context.req.raw, 'unknown');
+          return methodNotAllowed(methods, deps.logger);
+        });
+  }
 
   // Also for paths that do not exist: who has no credential learns nothing about what is here.
   app.all('*', async (context) => {
@@ -69,6 +69,14 @@ export function createAdminApp(deps: AdminAppDeps, routes: readonly Route[], ope
     throw new Problem('not-found', 'there is no such route');
   });
   return app;
+}
+
+/** RFC 9110 §15.5.6: a path that is there, asked by a method that is not. */
+function methodNotAllowed(methods: readonly string[], logger: Logger): Response {
+  const allow = methods.join(', ');
+  const response = problemResponse(new Problem('method-not-allowed', `this route answers ${allow}`), logger);
+  response.headers.set('allow', allow);
+  return response;
 }
 
 /** HEAD is GET without a body, and goes with it (RFC 9110 §9.3.2). */

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { localAdmin } from '../../lib/access/principal.ts';
 import { postureWrite } from '../../lib/compliance/posture.ts';
+import { sha256Hex } from '../../lib/crypto/digest.ts';
 import { enroll } from '../../lib/identity/enroll.ts';
 import { nodeItems, parseNode } from '../../lib/identity/nodes.ts';
+import { formatCrate } from '../../lib/policy/model.ts';
+import { publishRelease } from '../../lib/policy/publish.ts';
 import { bearerHeaders, createAdminWorld, testSite } from '../../test/fakes/admin.ts';
 import { createMachine, createTestFleet, enrollBytes } from '../../test/fakes/fleet.ts';
+import { createOperator, manifestBytes, noon } from '../../test/fakes/policy.ts';
 import type { NodePosture, PostureView } from './compliance.ts';
 import type { DocumentView } from './routes/compliance.ts';
 
@@ -55,13 +60,68 @@ test('posture by day, node and crate: converged, drifted, failed, unseen', async
     { day: '2026-01-02', converged: 0, drifted: 1, failed: 0, unseen: 1 },
   ]);
   assert.deepEqual(body.crates, [
-    { crate: 'base', controls: [], converged: 0, drifted: 1, failed: 1 },
-    { crate: 'web', controls: [], converged: 1, drifted: 0, failed: 0 },
+    {
+      crate: 'base',
+      controls: [],
+      ...{ converged: 0, drifted: 1, failed: 1 },
+      days: [
+        { day: '2026-01-01', converged: 1, drifted: 0, failed: 1 },
+        { day: '2026-01-02', converged: 0, drifted: 1, failed: 0 },
+      ],
+    },
+    {
+      crate: 'web',
+      controls: [],
+      ...{ converged: 1, drifted: 0, failed: 0 },
+      days: [{ day: '2026-01-02', converged: 1, drifted: 0, failed: 0 }],
+    },
   ]);
   const list = await get<{ items: NodePosture[] }>('/v1/compliance/nodes?days=2&limit=500');
   const states = new Map(list.body.items.map(({ uuid, days }) => [uuid, days.map(({ state }) => state)]));
   assert.deepEqual(states.get(first.uuid), ['converged', 'drifted']);
   assert.deepEqual(states.get(second.uuid), ['failed', 'unseen']);
+});
+
+test('posture by the controls that crates name: a node counts once for each, by the worst of its crates', async () => {
+  const { store, audit, blobs, nodes, clock, get } = await setUp();
+  const operator = createOperator();
+  const crates = ['base', 'web'].map((crate) => {
+    const controls = crate === 'base' ? ['cis-debian-12:1.1.1', 'cis-debian-12:5.2'] : ['cis-debian-12:1.1.1'];
+    return { name: crate, bytes: formatCrate({ crate, controls, resources: [] }) };
+  });
+  for (const { bytes } of crates) await blobs.put(bytes);
+  const manifest = manifestBytes({
+    bindings: [{ match: { name: '*' }, crates: ['base', 'web'] }],
+    crates: crates.map(({ name, bytes }) => ({ name, sha256: sha256Hex(bytes), blobs: [] })),
+  });
+  await publishRelease(
+    {
+      store,
+      blobs,
+      audit,
+      now: () => noon,
+      trust: { fleet: 'demo', operators: { threshold: 1, keys: [operator.line] } },
+    },
+    { manifest, signatures: [operator.sign(manifest)], actor: localAdmin },
+  );
+  const [first, second] = nodes;
+  for (const [node, web] of [
+    [first, 'failed'],
+    [second, 'unchanged'],
+  ] as const) {
+    const results = [
+      { resource: 'base/file/a', result: 'unchanged' },
+      { resource: 'web/file/b', result: web },
+    ];
+    await store.transact([
+      postureWrite(node?.uuid ?? '', { startedAt: clock.time, dryRun: false, error: '', results }, true),
+    ]);
+  }
+  const { body } = await get<PostureView>('/v1/compliance/posture');
+  assert.deepEqual(body.controls, [
+    { control: 'cis-debian-12:1.1.1', converged: 1, drifted: 0, failed: 1, crates: ['base', 'web'] },
+    { control: 'cis-debian-12:5.2', converged: 2, drifted: 0, failed: 0, crates: ['base'] },
+  ]);
 });
 
 test('documents are added once, kept as they were, and never served as a page', async () => {

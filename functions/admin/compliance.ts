@@ -3,12 +3,12 @@
 import type { LogSource } from '../../lib/audit/publication.ts';
 import type { Verdicts } from '../../lib/audit/verdicts.ts';
 import { verifyLog } from '../../lib/audit/verify.ts';
-import { dayOf, type PostureDay, readPosture } from '../../lib/compliance/posture.ts';
+import { dayOf, type PostureDay, type PostureState, readPosture, worstOf } from '../../lib/compliance/posture.ts';
 import { parseVerifierKey } from '../../lib/crypto/note.ts';
 import type { FleetDescriptor } from '../../lib/identity/descriptor.ts';
 import { type NodeRecord, nodeItems, parseNode } from '../../lib/identity/nodes.ts';
 import { currentRelease, getRelease } from '../../lib/policy/history.ts';
-import { parseManifest } from '../../lib/policy/model.ts';
+import { parseCrate, parseManifest } from '../../lib/policy/model.ts';
 import { type BlobStore, parseBlobDigest } from '../../lib/store/blobs.ts';
 import type { Store } from '../../lib/store/port.ts';
 
@@ -26,9 +26,13 @@ export type PostureView = {
   readonly generated: string;
   /** Oldest first. `unseen`: nodes of that day that reported no run. */
   readonly days: readonly (Readonly<Counts> & { readonly day: string; readonly unseen: number })[];
-  /** As each crate stood at the end of the newest day that each node reported. */
-  readonly crates: readonly (Readonly<Counts> & { readonly crate: string; readonly controls: readonly string[] })[];
-  /** The same, by the controls that crates say they serve. */
+  /** As each crate stood at the end of the newest day that each node reported, and on each day that it was reported. */
+  readonly crates: readonly (Readonly<Counts> & {
+    readonly crate: string;
+    readonly controls: readonly string[];
+    readonly days: readonly (Readonly<Counts> & { readonly day: string })[];
+  })[];
+  /** The same, by the controls that crates say they serve: a node counts once, by the worst of its crates. */
   readonly controls: readonly (Readonly<Counts> & { readonly control: string; readonly crates: readonly string[] })[];
 };
 
@@ -48,7 +52,9 @@ export function daysUpTo(now: number, count: number): readonly string[] {
 export async function fleetPosture(deps: ComplianceDeps, count: number): Promise<PostureView> {
   const days = daysUpTo(deps.now(), count);
   const perDay = new Map(days.map((day) => [day, { converged: 0, drifted: 0, failed: 0, unseen: 0 }]));
-  const perCrate = new Map<string, Counts>();
+  const perCrate = new Map<string, Counts & { readonly days: Map<string, Counts> }>();
+  const perControl = new Map<string, Counts & { readonly crates: Set<string> }>();
+  const served = await controlsByCrate(deps);
   for await (const item of nodeItems(deps.store)) {
     const node = parseNode(item);
     const held = await readPosture(deps.store, node.uuid, days[0] ?? '');
@@ -56,22 +62,40 @@ export async function fleetPosture(deps: ComplianceDeps, count: number): Promise
       const counts = perDay.get(day);
       if (counts !== undefined) counts[state] += 1;
     }
-    if (node.state === 'revoked') continue;
-    for (const [crate, state] of Object.entries(held.at(-1)?.crates ?? {})) {
-      const counts = perCrate.get(crate) ?? { converged: 0, drifted: 0, failed: 0 };
-      counts[state] += 1;
-      perCrate.set(crate, counts);
+    for (const { day, crates } of held) {
+      if (!perDay.has(day)) continue;
+      for (const [crate, state] of Object.entries(crates)) {
+        const { days: each } = entryOf(perCrate, crate, () => ({ ...none(), days: new Map<string, Counts>() }));
+        entryOf(each, day, none)[state] += 1;
+      }
     }
+    if (node.state === 'revoked') continue;
+    const worst = new Map<string, PostureState>();
+    for (const [crate, state] of Object.entries(held.at(-1)?.crates ?? {})) {
+      entryOf(perCrate, crate, () => ({ ...none(), days: new Map<string, Counts>() }))[state] += 1;
+      for (const control of served.get(crate) ?? []) {
+        worst.set(control, worstOf([state, worst.get(control) ?? 'converged']));
+        entryOf(perControl, control, () => ({ ...none(), crates: new Set<string>() })).crates.add(crate);
+      }
+    }
+    for (const [control, state] of worst)
+      entryOf(perControl, control, () => ({ ...none(), crates: new Set<string>() }))[state] += 1;
   }
-  const served = await controlsByCrate(deps);
   const crates = [...perCrate]
-    .map(([crate, counts]) => ({ crate, controls: served.get(crate) ?? [], ...counts }))
+    .map(([crate, { days: each, ...counts }]) => ({
+      crate,
+      controls: served.get(crate) ?? [],
+      ...counts,
+      days: [...each].map(([day, one]) => ({ day, ...one })).sort((a, b) => (a.day < b.day ? -1 : 1)),
+    }))
     .sort((a, b) => (a.crate < b.crate ? -1 : 1));
   return {
     generated: new Date(deps.now()).toISOString(),
     days: [...perDay].map(([day, counts]) => ({ day, ...counts })),
     crates,
-    controls: byControl(crates),
+    controls: [...perControl]
+      .map(([control, { crates: by, ...counts }]) => ({ control, ...counts, crates: [...by].sort() }))
+      .sort((a, b) => (a.control < b.control ? -1 : 1)),
   };
 }
 
@@ -84,19 +108,12 @@ export function nodeDays(node: NodeRecord, held: readonly PostureDay[], days: re
     .map((day) => ({ day, state: held.find((one) => one.day === day)?.state ?? 'unseen' }));
 }
 
-function byControl(crates: PostureView['crates']): PostureView['controls'] {
-  const controls = new Map<string, Counts & { crates: string[] }>();
-  for (const { crate, controls: served, converged, drifted, failed } of crates) {
-    for (const control of served) {
-      const sum = controls.get(control) ?? { converged: 0, drifted: 0, failed: 0, crates: [] };
-      sum.converged += converged;
-      sum.drifted += drifted;
-      sum.failed += failed;
-      sum.crates.push(crate);
-      controls.set(control, sum);
-    }
-  }
-  return [...controls].map(([control, sum]) => ({ control, ...sum })).sort((a, b) => (a.control < b.control ? -1 : 1));
+const none = (): Counts => ({ converged: 0, drifted: 0, failed: 0 });
+
+function entryOf<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
+  const held = map.get(key) ?? make();
+  map.set(key, held);
+  return held;
 }
 
 /** Which controls each crate of the current release says that it serves. */
@@ -108,12 +125,8 @@ async function controlsByCrate({ store, blobs }: ComplianceDeps): Promise<Readon
   for (const { name, sha256 } of parseManifest(release.manifest).crates) {
     const bytes = await blobs.get(parseBlobDigest(sha256));
     if (bytes === undefined) continue;
-    const { controls } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { controls?: unknown };
-    if (Array.isArray(controls))
-      served.set(
-        name,
-        controls.filter((one) => typeof one === 'string'),
-      );
+    const { controls } = parseCrate(bytes);
+    if (controls !== undefined) served.set(name, controls);
   }
   return served;
 }

@@ -67,7 +67,7 @@ function parseDay(item: Item): PostureDay {
 }
 
 function stateOf(run: PostureRun): PostureState {
-  return run.error === '' ? worst(run.results.map(({ result }) => stateOfResult(result))) : 'failed';
+  return run.error === '' ? worstOf(run.results.map(({ result }) => stateOfResult(result))) : 'failed';
 }
 
 function cratesOf({ results }: PostureRun): ReadonlyMap<string, PostureState> {
@@ -77,7 +77,7 @@ function cratesOf({ results }: PostureRun): ReadonlyMap<string, PostureState> {
     // What is no `crate/type/name` came from an agent that is not ours; it has no crate.
     if (at <= 0) continue;
     const crate = resource.slice(0, at);
-    crates.set(crate, worst([crates.get(crate) ?? 'converged', stateOfResult(result)]));
+    crates.set(crate, worstOf([crates.get(crate) ?? 'converged', stateOfResult(result)]));
   }
   return crates;
 }
@@ -87,7 +87,7 @@ function stateOfResult(result: string): PostureState {
   return result === 'unchanged' || result === 'skipped' ? 'converged' : 'drifted';
 }
 
-function worst(states: readonly PostureState[]): PostureState {
+export function worstOf(states: readonly PostureState[]): PostureState {
   if (states.includes('failed')) return 'failed';
   return states.includes('drifted') ? 'drifted' : 'converged';
 }

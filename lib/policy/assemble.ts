@@ -58,5 +58,6 @@ function formatCrateSource(source: CrateSource): Uint8Array {
     }),
   );
   const inputs = Object.fromEntries([...source.inputs].map(([name, { type }]) => [name, type]));
-  return formatCrate({ crate: source.name, vars: plainVars(source.vars), inputs, resources });
+  const { name: crate, controls } = source;
+  return formatCrate({ crate, vars: plainVars(source.vars), inputs, controls, resources });
 }

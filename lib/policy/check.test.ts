@@ -120,7 +120,7 @@ test('a problem is shown as a place that editors know, with severity, code and h
   assert.ok(problem);
   assert.equal(
     formatProblem(problem),
-    'crates/nginx.yaml:1:1: error: unknown key "x" in a crate (unknown_key)\n  Known here: crate, includes, inputs, resources, vars.',
+    'crates/nginx.yaml:1:1: error: unknown key "x" in a crate (unknown_key)\n  Known here: controls, crate, includes, inputs, resources, vars.',
   );
 });
 

@@ -7,7 +7,16 @@ import { checkExpression, type ExpressionAst, type Names } from './expression.ts
 import { readFields, readList, readText, reportUnknownKey } from './fields.ts';
 import { expandForeach, type ForeachContext } from './foreach.ts';
 import type { CrateResource } from './model.ts';
-import { crateNamePattern, idPattern, maxCrates, maxReferences, maxResources, parseReference } from './names.ts';
+import {
+  controlPattern,
+  crateNamePattern,
+  idPattern,
+  maxControls,
+  maxCrates,
+  maxReferences,
+  maxResources,
+  parseReference,
+} from './names.ts';
 import type { Place, Report } from './problem.ts';
 import { type ResourceType, type ResourceTypes, resourceKey, typesWithContent } from './resource-types.ts';
 import { isSecretText } from './secret-source.ts';
@@ -33,6 +42,8 @@ export type CrateSource = {
   readonly includes: readonly { readonly name: string; readonly place: Place }[];
   readonly vars: SourceVars;
   readonly inputs: SourceInputs;
+  /** Sorted, each once. */
+  readonly controls: readonly string[];
   readonly resources: readonly SourceResource[];
   /** File contents by digest. */
   readonly contents: ReadonlyMap<string, Uint8Array>;
@@ -67,7 +78,7 @@ type Reading = CrateInput & { readonly names: Names };
 export async function parseCrateSource(input: CrateInput): Promise<CrateSource> {
   const { name, root, report } = input;
   const contents = new Map<string, Uint8Array>();
-  const fields = readFields(root, ['crate', 'includes', 'vars', 'inputs', 'resources'], 'a crate', report);
+  const fields = readFields(root, ['crate', 'includes', 'vars', 'inputs', 'controls', 'resources'], 'a crate', report);
   checkTitle(fields?.get('crate'), name, report);
   if (fields !== undefined && !fields.has('resources') && !fields.has('includes')) {
     report('missing_key', root.place, '"resources" is missing');
@@ -76,6 +87,9 @@ export async function parseCrateSource(input: CrateInput): Promise<CrateSource> 
     const included = readText(node, 'crate name', crateNamePattern, report);
     return included === undefined ? [] : [{ name: included, place: node.place }];
   });
+  const controls = readList(fields?.get('controls'), maxControls, report).flatMap(
+    (node) => readText(node, 'control such as "cis-debian-12:1.1.1"', controlPattern, report) ?? [],
+  );
   const vars = readVars(fields?.get('vars'), report);
   const inputs = readInputs(fields?.get('inputs'), report);
   for (const [twice, { place }] of inputs) {
@@ -109,7 +123,8 @@ export async function parseCrateSource(input: CrateInput): Promise<CrateSource> 
     }
   }
   if (count > maxResources) report('too_large', root.place, `more than ${maxResources} resources, by "foreach"`);
-  return { name, place: root.place, includes, vars, inputs, resources, contents, isWhole };
+  const served = [...new Set(controls)].sort();
+  return { name, place: root.place, includes, vars, inputs, controls: served, resources, contents, isWhole };
 }
 
 function hasSecretText(value: Json): boolean {

@@ -7,9 +7,11 @@
 import { z } from 'zod';
 import { acceptsJsonSchema } from './accepts.ts';
 import {
+  controlPattern,
   crateNamePattern,
   labelPattern,
   maxBindings,
+  maxControls,
   maxCrates,
   maxExpressionChars,
   maxLabels,
@@ -66,6 +68,11 @@ export function crateJsonSchema(types: ResourceTypes): JsonSchema {
         maxProperties: maxVars,
         additionalProperties: { enum: [...varTypes] },
       },
+      controls: list(
+        text('a control, such as cis-debian-12:1.1.1', { pattern: controlPattern.source }),
+        maxControls,
+        'what the crate serves; compliance reports group by them',
+      ),
       resources: list({ $ref: '#/definitions/resource' }, maxResources, 'what to hold, in the order of the work'),
     },
     anyOf: [{ required: ['resources'] }, { required: ['includes'] }],

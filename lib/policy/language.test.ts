@@ -286,6 +286,16 @@ test('includes bring crates along, before the one that includes them, each once'
   assert.deepEqual(parsed.bindings[0]?.crates, ['base', 'a', 'b', 'c']);
 });
 
+test('controls: what a crate says it serves, sorted and each once; what is no control is an error with its place', async (t) => {
+  const { crate } = await build(t, {
+    'crates/c.yaml': 'controls: [cis-debian-12:5.2.1, cis-debian-12:1.1.1, cis-debian-12:5.2.1]\nresources: []\n',
+  });
+  assert.deepEqual(crate('c').controls, ['cis-debian-12:1.1.1', 'cis-debian-12:5.2.1']);
+  const [problem, ...others] = await problems(t, { 'crates/c.yaml': 'controls: [1.1.1]\nresources: []\n' });
+  assert.match(problem ?? '', /^error crates\/c.yaml:1:12 bad_value: "1.1.1" is not a control/);
+  assert.deepEqual(others, []);
+});
+
 test('includes of an unknown crate, and in a circle, are errors', async (t) => {
   const found = await problems(t, {
     'crates/c.yaml': 'includes: [bsae, d]\n',

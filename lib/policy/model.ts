@@ -11,12 +11,14 @@ import { type Accepts, acceptsSchema } from './accepts.ts';
 import { PolicyError } from './errors.ts';
 import { isGlob } from './glob.ts';
 import {
+  controlPattern,
   crateNamePattern,
   digestPattern,
   fleetNamePattern,
   idPattern,
   labelPattern,
   maxBindings,
+  maxControls,
   maxCrateBytes,
   maxCrates,
   maxExpressionChars,
@@ -80,6 +82,8 @@ export type Crate = {
   readonly vars?: Vars;
   /** What it declares without a default. */
   readonly inputs?: Inputs;
+  /** The controls that it serves, sorted: for reports alone, agents do nothing with them. */
+  readonly controls?: readonly string[];
   readonly resources: readonly CrateResource[];
 };
 
@@ -187,6 +191,7 @@ const crateSchema = z.strictObject({
   crate: crateName,
   vars: varsSchema.optional(),
   inputs: inputsSchema.optional(),
+  controls: z.array(z.string().regex(controlPattern)).min(1).max(maxControls).refine(sorted, 'not sorted').optional(),
   resources: z.array(resourceSchema).max(maxResources),
 });
 
@@ -238,12 +243,13 @@ export function formatManifest(manifest: Manifest): Uint8Array {
 export function parseCrate(bytes: Uint8Array): Crate {
   const value = parseWith(crateSchema, bytes, maxCrateBytes, 'crate');
   const resources = value.resources.map((resource) => compact(resource) as CrateResource);
-  const { crate, vars, inputs } = value;
-  return { ...compact({ crate, vars: vars as Vars | undefined, inputs: inputs as Inputs | undefined }), resources };
+  const { crate, vars, inputs, controls } = value;
+  const declared = { vars: vars as Vars | undefined, inputs: inputs as Inputs | undefined, controls };
+  return { ...compact({ crate, ...declared }), resources };
 }
 
 export function formatCrate(crate: Crate): Uint8Array {
-  const { vars, inputs, resources } = crate;
+  const { vars, inputs, controls = [], resources } = crate;
   const inputsGiven = inputs !== undefined && Object.keys(inputs).length > 0 ? { inputs } : {};
   return utf8(
     canonicalize({
@@ -251,6 +257,7 @@ export function formatCrate(crate: Crate): Uint8Array {
       crate: crate.crate,
       ...jsonVars(vars),
       ...inputsGiven,
+      ...(controls.length === 0 ? {} : { controls }),
       resources: resources as unknown as Json,
     }),
   );

@@ -19,6 +19,9 @@ export const maxManifestBytes = 256 * 1024;
 /** A crate without its files' contents. */
 export const maxCrateBytes = 4 * 1024 * 1024;
 export const maxBindings = 1000;
+/** A control that a crate serves, as `cis-debian-12:1.1.1`: the benchmark and the number in it. */
+export const controlPattern = /^[a-z0-9][a-z0-9._-]{0,62}:[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+export const maxControls = 200;
 export const maxCrates = 1000;
 export const maxResources = 2000;
 export const maxReferences = 100;

@@ -50,10 +50,11 @@ export async function createAdminWorld(options: AdminWorldOptions = {}) {
   const provider = options.provider?.(deps) ?? createBasicProvider({ ...deps, passwords });
   const sessions = { ...deps, method: provider.method };
   const localAdmin = { verify: (token: string) => token === testLocalAdminToken };
+  const blobs = createMemoryBlobs();
   const routes = adminRoutes({
     ...deps,
     passwords,
-    blobs: createMemoryBlobs(),
+    blobs,
     publication: options.publication ?? { read: async () => undefined },
     version: '0.0.0',
     startedAt: 0,
@@ -82,6 +83,7 @@ export async function createAdminWorld(options: AdminWorldOptions = {}) {
     /** Every route that is mounted, with the one that describes them. */
     routes: [...routes, openApiRoute(routes, open)],
     open,
+    blobs,
     passwords,
     provider,
     sessions,

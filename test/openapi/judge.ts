@@ -1,7 +1,7 @@
 /** A control plane of its own on loopback, its OpenAPI document, and what three programs of others say to both. */
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createHttpsFetch } from '../../functions/standalone/https-fetch.ts';
@@ -129,7 +129,7 @@ function install(
 ): string | undefined {
   const stamp = join(where, 'holdfast-packages');
   const wanted = packages.join('\n');
-  if (existsSync(stamp) && spawnSync('cmp', ['-s', '-', stamp], { input: wanted }).status === 0) return undefined;
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return undefined;
   mkdirSync(where, { recursive: true });
   for (const [program, args] of steps(where)) {
     const ran: SpawnSyncReturns<string> = spawnSync(program, args, { encoding: 'utf8' });
