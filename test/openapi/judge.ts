@@ -157,7 +157,10 @@ async function run(
   args: readonly string[],
   environment = {},
 ): Promise<{ readonly code: number | null; readonly text: string }> {
-  const child = spawn(program, args, { env: { ...process.env, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] });
+  // In the cache, because Schemathesis leaves files of its own where it runs.
+  mkdirSync(cache, { recursive: true });
+  const options = { cwd: cache, env: { ...process.env, ...environment } };
+  const child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (piece: string) => {
