@@ -2,7 +2,7 @@
  * Calls another function of the deployment directly: a request that IAM authenticates by its signature and allows to the
  * roles named for it, and no other way in.
  */
-import { type SigningCredentials, signRequest } from './sigv4.ts';
+import { type SigningCredentials, signRequest } from '../../lib/crypto/sigv4.ts';
 
 export type InvokeDeps = {
   readonly region: string;

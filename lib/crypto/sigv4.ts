@@ -1,6 +1,6 @@
 /**
  * AWS Signature Version 4 of one request (AWS Identity and Access Management User Guide, "Create a signed AWS API
- * request"), for the one call that no client of ours makes. Services other than S3; the path is plain.
+ * request"), for calls that no client of ours makes. The path is plain; S3 wants `x-amz-content-sha256` among the headers.
  */
 import { createHash, createHmac } from 'node:crypto';
 
@@ -16,7 +16,7 @@ export type SignableRequest = {
   readonly url: URL;
   /** Names in lower case. `host` and `x-amz-date` are added. */
   readonly headers: { readonly [name: string]: string };
-  readonly body: string;
+  readonly body: string | Uint8Array;
 };
 
 /** The headers to send, with `authorization` among them. */
@@ -59,6 +59,6 @@ export function signRequest(
   };
 }
 
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+function sha256(data: string | Uint8Array): string {
+  return createHash('sha256').update(data).digest('hex');
 }
