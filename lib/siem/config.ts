@@ -102,7 +102,9 @@ const common = {
   filter: filter.optional(),
   redaction: z.enum(redactions).default('full'),
 };
-const mapping = (first: MappingName, ...others: readonly MappingName[]) => z.enum([first, ...others]).default(first);
+/** The first is the default. */
+const mapping = <const T extends MappingName>(first: T, ...others: readonly T[]) =>
+  z.enum<readonly [T, ...T[]]>([first, ...others]).default(first as never);
 const anyJson = mapping('ocsf', 'ecs', 'raw');
 const anyText = mapping('ocsf', 'ecs', 'cef', 'leef', 'raw');
 

@@ -30,7 +30,7 @@ export function toCef(event: FeedEvent, context: Context): string {
 
 export function toLeef(event: FeedEvent, context: Context): string {
   const { code, name, message, level } = header(event);
-  const head = ['LEEF:2.0', 'Holdfast', 'Holdfast', version, leefHeader(code), 'x09'].join('|');
+  const head = ['LEEF:2.0', 'Holdfast', 'Holdfast', version, leefHeader(code), '^'].join('|');
   const fields = [
     ['devTime', timeOf(event)],
     ['devTimeFormat', "yyyy-MM-dd'T'HH:mm:ss.SSSX"],
@@ -43,7 +43,7 @@ export function toLeef(event: FeedEvent, context: Context): string {
     // The format has no escape of its own, so nobody could be sure of the bytes.
     ...rawField(event, () => false),
   ] as const;
-  return `${head}|${fields.map(([key, value]) => `${key}=${leefValue(value)}`).join('\t')}`;
+  return `${head}|${fields.map(([key, value]) => `${key}=${leefValue(value)}`).join('^')}`;
 }
 
 function header(event: FeedEvent) {

@@ -39,13 +39,16 @@ export function leefHeader(text: string): string {
   return text.replaceAll(controls, replacement).replaceAll('|', '/');
 }
 
-/** A value of a LEEF attribute. The format has no escape; the one of CEF is what readers of both take. */
+/**
+ * A value of a LEEF attribute, with `^` between attributes. The format has no escape, so a reader ends a value at any `^`:
+ * it is written as its code. For the rest, the escape of CEF is what readers of both take.
+ */
 export function leefValue(text: string): string {
   return text
     .replaceAll(/[\\=|]/g, '\\$&')
     .replaceAll('\n', '\\n')
     .replaceAll('\r', '\\r')
-    .replaceAll('\t', '\\t')
+    .replaceAll('^', '\\x5e')
     .replaceAll(controls, replacement);
 }
 
