@@ -106,23 +106,22 @@ function parseRetryAfter(header: string | readonly string[] | undefined): number
 class CheckedAgent extends Agent {
   readonly #network: NetworkConfig;
   readonly #resolve: Resolve | undefined;
+  /** Of the request that is being begun: a request hands a socket that it has to wait for no signal of its own. */
+  signal: AbortSignal = AbortSignal.abort();
 
   constructor(network: NetworkConfig, resolve: Resolve | undefined) {
-    super({ keepAlive: true, maxSockets: 2, maxCachedSessions: 0, timeout: 60_000 });
+    super({ keepAlive: true, maxCachedSessions: 0 });
     this.#network = network;
     this.#resolve = resolve;
   }
 
   override createConnection(
-    options: RequestOptions,
+    { host, port }: RequestOptions,
     callback?: (error: Error | null, stream: Duplex) => void,
   ): Duplex | null | undefined {
-    const { host, port, signal } = options;
     const endpoint = { host: (host ?? '').replace(/^\[|\]$/g, ''), port: Number(port), network: this.#network };
-    connectSecurely(
-      this.#resolve === undefined ? endpoint : { ...endpoint, resolve: this.#resolve },
-      signal ?? new AbortController().signal,
-    ).then(
+    const resolve = this.#resolve === undefined ? {} : { resolve: this.#resolve };
+    connectSecurely({ ...endpoint, ...resolve }, this.signal).then(
       (socket) => callback?.(null, socket),
       (error) => callback?.(error, undefined as never),
     );
@@ -132,7 +131,12 @@ class CheckedAgent extends Agent {
 
 type Bytes = Omit<HttpRequest, 'body'> & { readonly body: Uint8Array };
 
-function exchange(agent: Agent, { method, url, headers, body }: Bytes, signal: AbortSignal): Promise<HttpAnswer> {
+function exchange(
+  agent: CheckedAgent,
+  { method, url, headers, body }: Bytes,
+  signal: AbortSignal,
+): Promise<HttpAnswer> {
+  agent.signal = signal;
   return new Promise((done, fail) => {
     const outgoing = request(
       url,

@@ -1,9 +1,15 @@
 /** TLS for servers on loopback in tests: an own CA, and a certificate for 127.0.0.1 by the machine's clock. */
 import { privateKeyToPem } from '../../lib/crypto/ed25519.ts';
-import { generateP256, issueServerCertificate, pemEncode } from '../../lib/crypto/x509.ts';
+import { generateP256, issueNodeCertificate, issueServerCertificate, pemEncode } from '../../lib/crypto/x509.ts';
 import { createTestFleet } from './fleet.ts';
 
-export type LoopbackTls = { readonly ca: string; readonly key: string; readonly cert: string };
+export type LoopbackTls = {
+  readonly ca: string;
+  readonly key: string;
+  readonly cert: string;
+  /** For a client, of the same authority. */
+  readonly client: { readonly key: string; readonly cert: string };
+};
 
 export async function createLoopbackTls(): Promise<LoopbackTls> {
   const now = Date.now();
@@ -19,7 +25,18 @@ export async function createLoopbackTls(): Promise<LoopbackTls> {
     notBefore: now,
     notAfter: now + 86_400_000,
   });
+  const clientKey = generateP256();
+  const client = await issueNodeCertificate({
+    authority,
+    signer,
+    fleet: 'testfleet',
+    uuid: '0b9f7a52-3d0c-4d5e-9a53-3a3f5f0f7a10',
+    publicKey: clientKey.publicKeySpki,
+    notBefore: now,
+    notAfter: now + 86_400_000,
+  });
   return {
+    client: { key: privateKeyToPem(clientKey.privateKey), cert: pemEncode('CERTIFICATE', client) },
     ca: pemEncode('CERTIFICATE', authority),
     key: privateKeyToPem(privateKey),
     cert: pemEncode('CERTIFICATE', certificate),

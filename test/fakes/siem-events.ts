@@ -93,7 +93,7 @@ export const heartbeat: HeartbeatEvent = {
 export function specimens(): readonly EntryEvent[] {
   const types = Object.keys(operations) as OperationType[];
   return types.flatMap((type) => {
-    const detail = specimen(z.toJSONSchema(operations[type].detail, { io: 'input' })) as Detail;
+    const detail = specimen(z.toJSONSchema(operations[type].detail, { io: 'input' }) as Schema) as Detail;
     const object = objectOf(type);
     const isDenied = /\.refuse$/.test(type);
     return feedOf([{ type, object, outcome: isDenied ? 'denied' : 'success', detail }]);
