@@ -1,6 +1,12 @@
 /** TLS for servers on loopback in tests: an own CA, and a certificate for 127.0.0.1 by the machine's clock. */
 import { privateKeyToPem } from '../../lib/crypto/ed25519.ts';
-import { generateP256, issueNodeCertificate, issueServerCertificate, pemEncode } from '../../lib/crypto/x509.ts';
+import {
+  createCsr,
+  generateP256,
+  issueNodeCertificate,
+  issueServerCertificate,
+  pemEncode,
+} from '../../lib/crypto/x509.ts';
 import { createTestFleet } from './fleet.ts';
 
 export type LoopbackTls = {
@@ -31,7 +37,7 @@ export async function createLoopbackTls(): Promise<LoopbackTls> {
     signer,
     fleet: 'testfleet',
     uuid: '0b9f7a52-3d0c-4d5e-9a53-3a3f5f0f7a10',
-    publicKey: clientKey.publicKeySpki,
+    csr: await createCsr(clientKey),
     notBefore: now,
     notAfter: now + 86_400_000,
   });
