@@ -60,6 +60,7 @@ export const assumptions = {
   heartbeatS: 60,
   putsPerCheckpoint: 4,
   writeUnitsPerCheckpoint: 10,
+  readUnitsPerCheckpoint: 20,
   sealerGibS: 0.3,
   functionGibS: 0.1,
   logBytesPerNodeDay: 10_000,

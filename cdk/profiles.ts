@@ -27,6 +27,11 @@ export type Profile = {
   };
   /** Metrics of each task, which cost more than a small gateway; CPU and memory of the service are free. */
   readonly containerInsights: boolean;
+  /**
+   * How long changes of the table are gathered before they wake the sealer: each checkpoint costs a signature and four
+   * objects, so a busy fleet makes one every few seconds. Entries stand in the table at once in either case.
+   */
+  readonly sealWindow: Duration;
   /** Requests to the HTTPS API, all callers together. */
   readonly apiBurst: number;
   readonly apiPerSecond: number;
@@ -41,6 +46,7 @@ export const profiles: { readonly [name in ProfileName]: Profile } = {
     zones: 2,
     gateway: { tasks: 1, maxTasks: 4, cpu: 256, memoryMiB: 512, subnets: 'public' },
     containerInsights: false,
+    sealWindow: Duration.seconds(1),
     apiBurst: 100,
     apiPerSecond: 50,
   },
@@ -49,6 +55,7 @@ export const profiles: { readonly [name in ProfileName]: Profile } = {
     gateway: { tasks: 3, maxTasks: 12, cpu: 1024, memoryMiB: 4096, subnets: 'isolated' },
     containerInsights: true,
     reservedConcurrency: { identity: 50, admin: 50, sealer: 5, secrets: 50 },
+    sealWindow: Duration.seconds(5),
     apiBurst: 500,
     apiPerSecond: 250,
   },

@@ -123,7 +123,7 @@ export class FunctionsStack extends FleetStack {
       eventSourceArn: data.streamArn,
       startingPosition: StartingPosition.LATEST,
       batchSize: 1000,
-      maxBatchingWindow: Duration.seconds(1),
+      maxBatchingWindow: profiles[this.props.config.profile].sealWindow,
       bisectBatchOnError: false,
       retryAttempts: 5,
       maxRecordAge: Duration.hours(1),

@@ -1,13 +1,21 @@
 /**
- * Last-seen: written when what a node holds has changed, and otherwise every 15 minutes at most. Kept off the path of
- * the answer; a write that fails is tried again with a later check-in, because nothing is decided by it.
+ * Last-seen: written when what a node holds has changed, and otherwise every 15 minutes at most; less often where a gateway
+ * holds more than 10,000 nodes, so that no fleet pays for more than 11 such writes a second and gateway. Kept off the path
+ * of the answer; a write that fails is tried again with a later check-in, because nothing is decided by it.
  */
 import type { Logger } from 'pino';
 import type { DirectoryNode } from '../../lib/identity/directory.ts';
 import { type ReleaseRef, touchNode } from '../../lib/identity/nodes.ts';
 import type { Store } from '../../lib/store/port.ts';
 
-export const seenIntervalMs = 15 * 60_000;
+const seenIntervalMs = 15 * 60_000;
+const writeEveryMs = 90;
+
+/** Between two writes of one node, in whole minutes. */
+export function seenInterval(connected: number): number {
+  return Math.max(seenIntervalMs, Math.ceil((connected * writeEveryMs) / 60_000) * 60_000);
+}
+
 /** Nodes noted at the same time; the others wait for their next check-in. */
 const maxWrites = 64;
 
@@ -22,6 +30,8 @@ export type SeenLog = {
 export function createSeenLog(deps: {
   readonly store: Store;
   readonly now: () => number;
+  /** How many nodes are connected. */
+  readonly connected: () => number;
   readonly logger: Pick<Logger, 'warn'>;
 }): SeenLog {
   const noted = new Map<string, { readonly at: number; readonly holding: string }>();
@@ -32,7 +42,7 @@ export function createSeenLog(deps: {
       const last = noted.get(node.uuid);
       const now = deps.now();
       const held = `${holding.release?.number ?? 0} ${holding.release?.digest ?? ''} ${holding.agentVersion}`;
-      if (last && last.holding === held && now - last.at < seenIntervalMs) return;
+      if (last && last.holding === held && now - last.at < seenInterval(deps.connected())) return;
       if (writing.size >= maxWrites) return;
       noted.set(node.uuid, { at: now, holding: held });
       const write: Promise<void> = touchNode(deps.store, node.uuid, { seenAt: now, ...holding })

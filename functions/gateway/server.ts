@@ -76,7 +76,7 @@ export async function startGateway(deps: GatewayDeps, options: GatewayOptions): 
   const { directory, logger, now, audit, store, instrument = (handlers) => handlers } = deps;
   const connections = createConnections();
   const pushes = createPushes({ connections, directory, random, pushSpreadMs: limits.pushSpreadMs });
-  const seen = createSeenLog({ store, now, logger });
+  const seen = createSeenLog({ store, now, logger, connected: () => connections.size });
   const currentRelease = createCurrentRelease({ store, announced: directory.release });
   const pacing = createPacing({
     intervalMs: limits.checkInIntervalMs,

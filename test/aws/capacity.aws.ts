@@ -3,21 +3,29 @@
  * counts as the Developer Guide describes; the figures of the loop are printed, and what must be free is checked.
  */
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { openSession } from '../../agent/session.ts';
+import { assumptions } from '../../bench/cost.ts';
+import { createSealer } from '../../lib/audit/sealer.ts';
 import { openAuditWriter } from '../../lib/audit/writer.ts';
 import { fleetPin } from '../../lib/identity/descriptor.ts';
 import { enroll } from '../../lib/identity/enroll.ts';
 import { revokeNode } from '../../lib/identity/nodes.ts';
+import { renew } from '../../lib/identity/renew.ts';
 import { createEnrollmentToken } from '../../lib/identity/tokens.ts';
 import { publishRelease } from '../../lib/policy/publish.ts';
 import { createMemoryBlobs } from '../../lib/store/blobs-memory.ts';
 import { openDynamoStore } from '../../lib/store/dynamodb.ts';
 import type { Store } from '../../lib/store/port.ts';
-import { createMachine, createTestFleet, enrollBytes, operator } from '../fakes/fleet.ts';
+import { ResultKind } from '../../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
+import { createTestSigner } from '../fakes/audit-log.ts';
+import { createMachine, createTestFleet, enrollBytes, operator, renewBytes } from '../fakes/fleet.ts';
 import { createGatewayFleet } from '../fakes/gateway-fleet.ts';
 import { createOperator, manifestBytes, noon } from '../fakes/policy.ts';
+import { createFakePublication } from '../fakes/publication.ts';
 import { createTable, dynamoClients, type Table } from './emulator.ts';
 
 type Units = { requests: number; read: number; write: number };
@@ -81,12 +89,23 @@ test('R55 a check-in that finds no change consumes nothing', async (t) => {
     await session.checkIn({ agentVersion: '0.1.0' });
     while ((await store.get({ pk: `node#${node.uuid[0]}`, sk: node.uuid }))?.['seenAt'] === undefined);
   });
-  assert(first.write > 0);
+  t.diagnostic(`last-seen of a node: ${shown(first)}`);
+  assert(first.write > 0 && first.write <= assumptions.seenWriteUnits, shown(first));
   const next = await measure(async () => {
     for (let n = 0; n < 200; n += 1) await session.checkIn({ agentVersion: '0.1.0' });
   });
   t.diagnostic(`200 check-ins: ${shown(next)}`);
   assert.deepEqual(next, { requests: 0, read: 0, write: 0 });
+  // A run over 50 resources of which one changed, with its place in the indexes.
+  const results = Array.from({ length: 50 }, (_, n) => ({
+    resource: `base/file//etc/app/${n}.conf`,
+    result: n === 0 ? ResultKind.UPDATED : ResultKind.UNCHANGED,
+  }));
+  const report = () => ({ runId: randomUUID(), started: timestampFromMs(Date.now()), durationMs: 150, results });
+  await session.reportRun(report());
+  const reported = await measure(() => session.reportRun(report()));
+  t.diagnostic(`a report of a run: ${shown(reported)}`);
+  assert(reported.write > 0 && reported.write <= assumptions.reportWriteUnits, shown(reported));
   session.close();
   await fleet.gateway.close();
   await fleet.directory.close();
@@ -123,6 +142,14 @@ test('R55 what an audit entry, a token, an enrollment, a revocation and a publis
   const manifest = manifestBytes({ bindings: [], crates: [] });
   const release = { manifest, signatures: [operator1.sign(manifest)], actor: operator };
 
+  const origin = 'holdfast.local/testfleet';
+  const sealer = createSealer({
+    store,
+    origin,
+    signer: createTestSigner(),
+    publication: createFakePublication(),
+    now: Date.now,
+  });
   const operations: Record<string, () => Promise<unknown>> = {
     'an audit entry': () => audit.append(denial),
     'a token': async () => {
@@ -130,14 +157,23 @@ test('R55 what an audit entry, a token, an enrollment, a revocation and a publis
       ({ token } = await createEnrollmentToken(minting, { actor: operator }));
     },
     'an enrollment': () => enroll(deps, enrollBytes(machine, token)),
+    'a renewal': () => renew(deps, renewBytes(machine, Date.now())),
+    'a checkpoint': () => sealer.sealOnce(),
     'a revocation': () => revokeNode(deps, { uuid: machine.uuid, actor: operator }),
     'a publish': () => publishRelease(publishing, release),
   };
+  const counted: Record<string, Units> = {};
   for (const [name, operation] of Object.entries(operations)) {
     const units = await measure(operation);
+    counted[name] = units;
     t.diagnostic(`${name}: ${shown(units)}`);
     // An entry is about one item of a transaction; more than this would be a change worth a look.
     assert(units.write > 0 && units.write <= 40, `${name}: ${shown(units)}`);
   }
+  // The bill in docs/aws.md is reckoned with these.
+  const isWithin = (name: string, write: number, read: number) =>
+    assert(counted[name]!.write <= write && counted[name]!.read <= read, `${name}: ${shown(counted[name]!)}`);
+  isWithin('a renewal', assumptions.renewalWriteUnits, assumptions.renewalReadUnits);
+  isWithin('a checkpoint', assumptions.writeUnitsPerCheckpoint, assumptions.readUnitsPerCheckpoint);
   await audit.close();
 });
