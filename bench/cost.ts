@@ -5,6 +5,7 @@
  */
 import { interfaceEndpoints } from '../cdk/constructs/endpoints.ts';
 import { type ProfileName, profiles } from '../cdk/profiles.ts';
+import { seenInterval } from '../functions/gateway/seen.ts';
 
 /** US dollars, us-east-1, on demand, before taxes, free tiers and discounts; as published in January 2026. */
 export const prices = {
@@ -37,30 +38,35 @@ const gib = 2 ** 30;
 
 /** What one of each does. Table units and bytes as measured; the rest as the design says. */
 export const assumptions = {
-  /** Written when something changed, and every 15 minutes at most; a node's item, with its last run, is about 0.8 KB. */
-  seenEveryS: 15 * 60,
+  /** How often is `seenInterval`; a node's item, with its last run, is about 0.8 KB. */
   seenWriteUnits: 1,
   /** Half of a certificate's 24 hours. */
   renewalEveryS: 12 * 3600,
-  renewalWriteUnits: 8,
+  renewalWriteUnits: 4,
   renewalReadUnits: 1,
   /** A day's run that changed something or is due, with its index, posture and the node's item in one transaction. */
   reportsPerDay: 1,
-  reportWriteUnits: 16,
-  /** On the wire, TLS and TCP included. */
+  reportWriteUnits: 14,
+  /**
+   * On the wire: 185 and 46 bytes of TLS records, TCP and IP of packets and acknowledgements, keepalive, and of a new
+   * handshake every 25 minutes its share.
+   */
   checkInBytesIn: 450,
   checkInBytesOut: 250,
-  /** 150 KB each with head-room, or the CPU: a check-in is 0.11 ms of a whole core. */
-  connectionsPerGib: 4_000,
+  /**
+   * 134 KB each as `bench/herd.ts` counts them, with a third of head-room; one task fewer still holds them all. Or the CPU:
+   * a check-in is 0.11 ms of a whole core.
+   */
+  connectionsPerGib: 4_500,
   checkInsPerCoreSecond: 4_500,
   /** Two polls a second on each shard; a new on-demand table has four. */
   streamPollsPerS: 2,
   shards: 4,
-  /** A checkpoint a minute at least and one a second at most. */
+  /** A checkpoint a minute at least; each shard wakes the sealer once in the profile's window at most. */
   heartbeatS: 60,
   putsPerCheckpoint: 4,
   writeUnitsPerCheckpoint: 10,
-  readUnitsPerCheckpoint: 20,
+  readUnitsPerCheckpoint: 10,
   sealerGibS: 0.3,
   functionGibS: 0.1,
   logBytesPerNodeDay: 10_000,
@@ -79,7 +85,7 @@ export type Cost = {
 export function monthlyCost({ nodes, intervalS, profile }: CostInput): Cost {
   const a = assumptions;
   const p = prices;
-  const { gateway, containerInsights, zones } = profiles[profile];
+  const { gateway, containerInsights, sealWindow, zones } = profiles[profile];
   const checkInsPerS = nodes / intervalS;
   const gatewayGib = gateway.memoryMiB / 1024;
   const cores = gateway.cpu / 1024;
@@ -91,8 +97,9 @@ export function monthlyCost({ nodes, intervalS, profile }: CostInput): Cost {
   const isPublic = gateway.subnets === 'public';
   const renewals = (nodes * seconds) / a.renewalEveryS;
   const reports = (nodes * a.reportsPerDay * hours) / 24;
-  const seen = (nodes * seconds) / Math.max(a.seenEveryS, intervalS);
-  const checkpoints = Math.min(seconds, Math.max(seconds / a.heartbeatS, renewals));
+  const seen = (nodes * seconds) / Math.max(seenInterval(nodes / tasks) / 1000, intervalS);
+  const wakesPerS = Math.min(1, a.shards / sealWindow.toSeconds());
+  const checkpoints = Math.min(seconds * wakesPerS, Math.max(seconds / a.heartbeatS, renewals));
   const bytesOut = checkInsPerS * seconds * a.checkInBytesOut;
   const bytesIn = checkInsPerS * seconds * a.checkInBytesIn;
   // Elastic Load Balancing pricing: the largest of 100,000 connections and 1 GB an hour is what counts.
@@ -102,12 +109,13 @@ export function monthlyCost({ nodes, intervalS, profile }: CostInput): Cost {
     renewals * a.renewalWriteUnits +
     reports * a.reportWriteUnits +
     checkpoints * a.writeUnitsPerCheckpoint;
+  const reads = reports + renewals * a.renewalReadUnits + checkpoints * a.readUnitsPerCheckpoint;
   const lines = {
     'gateway (Fargate)': tasks * hours * (cores * p.fargateArmCoreHour + gatewayGib * p.fargateArmGibHour),
     'load balancer': hours * (p.loadBalancerHour + capacityUnits * p.loadBalancerCapacityUnitHour),
     'public addresses': hours * p.publicAddressHour * (zones + (isPublic ? tasks : 0)),
     endpoints: isPublic ? 0 : hours * p.endpointZoneHour * zones * Object.keys(interfaceEndpoints).length,
-    table: writes * p.dynamoDbWriteUnit + renewals * a.renewalReadUnits * p.dynamoDbReadUnit,
+    table: writes * p.dynamoDbWriteUnit + reads * p.dynamoDbReadUnit,
     'change feed': tasks * a.shards * a.streamPollsPerS * seconds * p.dynamoDbStreamRequest,
     'keys and signatures': 3 * p.kmsKeyMonth + (renewals + checkpoints) * p.kmsEccSignature,
     functions:

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { costTable, fleets, monthlyCost } from '../bench/cost.ts';
+import { assumptions, costTable, fleets, monthlyCost } from '../bench/cost.ts';
+import { profiles } from './profiles.ts';
 import { profileNames, resourcesOf, synthesize } from './testing.ts';
 
 const docs = join(import.meta.dirname, '../docs');
@@ -12,15 +13,22 @@ test('R55 the costs in the documentation are those of the formula', () => {
   assert(page.includes(costTable()), `docs/aws.md should have:\n${costTable()}`);
 });
 
-test('R55 goals: 100 nodes for 50 dollars, 10,000 for 200; each node costs less in a larger fleet of the same profile', () => {
+test('R55 goals: 100 nodes for 50 dollars, 10,000 for 200, 100,000 for 800; each node costs less in a larger fleet of the same profile', () => {
   assert(monthlyCost({ nodes: 100, intervalS: 60, profile: 'small' }).total <= 50);
   assert(monthlyCost({ nodes: 10_000, intervalS: 60, profile: 'small' }).total <= 200);
+  assert(monthlyCost({ nodes: 100_000, intervalS: 60, profile: 'standard' }).total <= 800);
   const standard = fleets.filter(({ profile }) => profile === 'standard');
   const each = standard.map((fleet) => monthlyCost(fleet).total / fleet.nodes);
   assert.deepEqual(
     each,
     each.toSorted((a, b) => b - a),
   );
+});
+
+test('R55 the formula pays for every alarm and for no more tasks than the deployment starts', () => {
+  for (const profile of profileNames)
+    assert.equal(resourcesOf(synthesize({ profile }), 'AWS::CloudWatch::Alarm').length, assumptions.alarms);
+  for (const fleet of fleets) assert(monthlyCost(fleet).tasks <= profiles[fleet.profile].gateway.maxTasks);
 });
 
 test('a longer interval never costs more', () => {

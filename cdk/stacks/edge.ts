@@ -91,12 +91,11 @@ export class EdgeStack extends FleetStack {
       enableExecuteCommand: false,
     });
     const scaling = service.autoScaleTaskCount({ minCapacity: profile.tasks, maxCapacity: profile.maxTasks });
-    scaling.scaleOnCpuUtilization('Cpu', {
-      targetUtilizationPercent: 50,
-      // Held connections do not move by themselves: go slowly, or a wave is followed by its echo.
-      scaleInCooldown: Duration.minutes(15),
-      scaleOutCooldown: Duration.minutes(2),
-    });
+    // Held connections do not move by themselves: go slowly, or a wave is followed by its echo.
+    const pace = { scaleInCooldown: Duration.minutes(15), scaleOutCooldown: Duration.minutes(2) };
+    scaling.scaleOnCpuUtilization('Cpu', { targetUtilizationPercent: 50, ...pace });
+    // Connections cost memory before they cost CPU.
+    scaling.scaleOnMemoryUtilization('Memory', { targetUtilizationPercent: 65, ...pace });
     return service;
   }
 

@@ -1,6 +1,6 @@
 /**
  * Last-seen: written when what a node holds has changed, and otherwise every 15 minutes at most; less often where a gateway
- * holds more than 10,000 nodes, so that no fleet pays for more than 11 such writes a second and gateway. Kept off the path
+ * holds more than 7,500 nodes, so that no fleet pays for more than 9 such writes a second and gateway. Kept off the path
  * of the answer; a write that fails is tried again with a later check-in, because nothing is decided by it.
  */
 import type { Logger } from 'pino';
@@ -9,7 +9,7 @@ import { type ReleaseRef, touchNode } from '../../lib/identity/nodes.ts';
 import type { Store } from '../../lib/store/port.ts';
 
 const seenIntervalMs = 15 * 60_000;
-const writeEveryMs = 90;
+const writeEveryMs = 120;
 
 /** Between two writes of one node, in whole minutes. */
 export function seenInterval(connected: number): number {
