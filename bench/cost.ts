@@ -70,7 +70,7 @@ export const assumptions = {
   sealerGibS: 0.3,
   functionGibS: 0.1,
   logBytesPerNodeDay: 10_000,
-  alarms: 17,
+  alarms: 20,
   containerMetrics: 15,
 } as const;
 

@@ -1,6 +1,6 @@
 /**
  * `npm run build`: every server function as one file in dist/functions/<name>/, which is what ships and what the tests
- * import. The same tree gives the same bytes. `node functions/build.mjs DIR` writes to another directory.
+ * import. The same tree gives the same bytes. `node functions/build.mjs DIR [name …]` writes to another directory, and only what is named.
  */
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -23,7 +23,9 @@ const entries = {
 const native = { gateway: ['sodium-native'] };
 const nativePlatforms = ['linux-arm64', 'linux-x64'];
 
+const named = process.argv.slice(3);
 for (const [name, entry] of Object.entries(entries)) {
+  if (named.length > 0 && !named.includes(name)) continue;
   const directory = join(target, name);
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
@@ -46,8 +48,10 @@ for (const [name, entry] of Object.entries(entries)) {
   });
   writeFileSync(join(directory, 'package.json'), '{"type":"module"}\n');
   // The folder is the image's whole context.
-  const image = join(root, 'functions', name, 'Dockerfile');
-  if (existsSync(image)) cpSync(image, join(directory, 'Dockerfile'));
+  for (const file of ['Dockerfile', 'rootfs.sh']) {
+    const image = join(root, 'functions', name, file);
+    if (existsSync(image)) cpSync(image, join(directory, file));
+  }
   for (const each of native[name] ?? []) copyPackage(each, join(directory, 'node_modules'));
 }
 

@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UpdateTableCommand } from '@aws-sdk/client-dynamodb';
 import { functionRights } from '../../cdk/constructs/function-rights.ts';
+import { functionNames } from '../../functions/aws/environment.ts';
 import { openS3Anchor } from '../../lib/audit/anchor-s3.ts';
 import { openS3Publication } from '../../lib/audit/publication-s3.ts';
 import { verifyLog } from '../../lib/audit/verify.ts';
@@ -236,10 +237,10 @@ test('R08 a stream that stops makes the gateway refuse within 10 s, rather than 
 });
 
 test('R10 the environment of every function holds names alone, and no value that a key or token could be', () => {
-  for (const name of ['gateway', 'identity', 'admin', 'sealer'] as const) {
+  for (const name of functionNames) {
     for (const [key, value] of Object.entries(aws.environmentOf(name))) {
       assert(!/PRIVATE KEY|hfe_|hfla_|vgot_/.test(value), key);
-      assert(/_(TABLE|ARN|BUCKET|REGION|GATEWAY|URL)$/.test(key), `${name} has ${key}`);
+      assert(/_(TABLE|ARN|BUCKET|REGION|GATEWAY|URL|PREFIX)$/.test(key), `${name} has ${key}`);
     }
   }
 });
