@@ -36,6 +36,7 @@ import { type Fleet, type Founding, foundFleet, readFleet } from './fleet.ts';
 import { takeLock } from './lock.ts';
 import { openStateRoot, type StatePaths } from './paths.ts';
 import { recordFleet } from './record-fleet.ts';
+import { startDelivery } from './siem.ts';
 
 export type StandaloneOptions = {
   readonly stateDirectory: string;
@@ -107,6 +108,7 @@ async function start(options: StandaloneOptions, closing: ReturnType<typeof clos
   });
 
   const secrets = await openLocalSecrets({ directory: paths.secrets, sealer: keys.sealer, now });
+  closing.add(startDelivery({ store, audit, origin, secrets, now, logger }));
   const directory = await openNodeDirectory({ store, now, logger });
   closing.add(() => directory.close());
 
