@@ -1,4 +1,4 @@
-/** `holdfast secret`: values that nodes get and nobody sees. They go in by standard input or a hidden prompt, and never come out. */
+/** `holdfast secret`: values that nodes get and nobody sees. They go in by standard input or a hidden prompt, and come out to two people or to nobody. */
 import { Command, InvalidArgumentError } from 'commander';
 import type { SecretView, VersionView } from '../../functions/admin/routes/secrets.ts';
 import { type CharacterSet, characterSets } from '../../lib/secrets/generate.ts';
@@ -9,6 +9,7 @@ import { CliError } from '../errors.ts';
 import { formatTable } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 import { parsePath, secretUrl } from './secret-path.ts';
+import { approveRevealCommand, revealCommand, revealsCommand } from './secret-reveal.ts';
 import { whoCommand } from './secret-who.ts';
 
 export function secretCommand(terminal: Terminal): Command {
@@ -21,6 +22,9 @@ export function secretCommand(terminal: Terminal): Command {
   secret.addCommand(whoCommand(terminal));
   secret.addCommand(deleteCommand(terminal));
   secret.addCommand(rotateMasterCommand(terminal));
+  secret.addCommand(revealCommand(terminal));
+  secret.addCommand(approveRevealCommand(terminal));
+  secret.addCommand(revealsCommand(terminal));
   return secret;
 }
 

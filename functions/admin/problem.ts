@@ -198,6 +198,10 @@ function fromSecrets(error: SecretsError): Problem {
     case 'misplaced':
     case 'not_supported':
       return new Problem('invalid-request', text, options);
+    case 'not_open':
+      return new Problem('conflict', text, options);
+    case 'second_person':
+      return new Problem('refused', text, options);
     case 'unavailable':
     case 'loose_permissions':
     case 'not_authentic':

@@ -19,6 +19,7 @@ import { factRoutes } from './routes/facts.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { releaseRoutes } from './routes/releases.ts';
 import { runRoutes } from './routes/runs.ts';
+import { revealRoutes } from './routes/secret-reveals.ts';
 import { secretRoutes } from './routes/secrets.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { siemRoutes } from './routes/siem.ts';
@@ -41,6 +42,8 @@ export type AdminDeps = AccountDeps & {
   readonly gateway: () => GatewayStatus;
   /** Where there is none, there are no routes about secrets, and nothing that needs one is published. */
   readonly secrets?: SecretsProvider;
+  /** Whether two administrators together may see a value; without it there is no route for that. */
+  readonly reveals?: boolean;
   readonly release: () => { readonly number: number; readonly digest: string } | undefined;
 };
 
@@ -55,6 +58,7 @@ export function adminRoutes(deps: AdminDeps): readonly Route[] {
     ...tokenRoutes(deps),
     ...releaseRoutes({ ...deps, trust: deps.descriptor }),
     ...(secrets === undefined ? [] : secretRoutes({ ...deps, secrets, origin: deps.descriptor.log.origin })),
+    ...(secrets === undefined || deps.reveals !== true ? [] : revealRoutes({ ...deps, provider: secrets })),
     ...artifactRoutes(deps),
     ...auditRoutes(deps),
     ...auditEventRoutes(deps),

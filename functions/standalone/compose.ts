@@ -160,6 +160,7 @@ async function start(options: StandaloneOptions, closing: ReturnType<typeof clos
       gateway: () => ({ address: gatewayAddress, ready: gateway.ready(), connections: gateway.connections }),
       release: directory.release,
       secrets,
+      reveals: config.secrets?.reveal === 'two-administrators',
       passwords: access.passwords,
       ...(access.issuer === undefined ? {} : { issuer: access.issuer }),
     }),

@@ -24,6 +24,12 @@ export const configShape = z.strictObject({
   /** 0: the system chooses at the next start, and the choice is kept here. */
   ports: z.strictObject({ api: port, gateway: port }),
   auth: authConfig,
+  secrets: z
+    .strictObject({
+      /** Whether a value may be shown to one administrator when another one agrees. */
+      reveal: z.enum(['never', 'two-administrators']).default('never'),
+    })
+    .optional(),
   /** Where checkpoints of the audit log go besides the state directory. */
   log: z
     .strictObject({

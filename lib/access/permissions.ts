@@ -15,6 +15,8 @@ const grants = {
   'secrets.list': { admin: 'all', viewer: 'all' },
   'secrets.write': { admin: 'all' },
   'secrets.rotate': { admin: 'all' },
+  /** Where a deployment enables it; it takes two of them. */
+  'secrets.reveal': { admin: 'all' },
   'audit.read': { admin: 'all', viewer: 'all' },
   'compliance.read': { admin: 'all', viewer: 'all', compliance: 'all' },
   'compliance.docs.write': { admin: 'all', compliance: 'all' },

@@ -184,6 +184,17 @@ export const operations = define({
       reason: reason.optional(),
     }),
   },
+  // Of a request and its two people: see lib/secrets/reveal.ts.
+  'secret.reveal.ask': {
+    code: 'HF0512',
+    detail: z.strictObject({ request: text(32), reason: text(200) }),
+  },
+  'secret.reveal.approve': { code: 'HF0513', detail: z.strictObject({ request: text(32), asked: text(256) }) },
+  'secret.reveal': {
+    code: 'HF0514',
+    detail: z.strictObject({ request: text(32), approved: text(256), version: z.int() }),
+  },
+  'secret.reveal.refuse': { code: 'HF0515', detail: z.strictObject({ reason }) },
   'secret.refuse': { code: 'HF0511', detail: z.strictObject({ reason, release: z.int() }) },
   'siem.add': { code: 'HF0600', detail: destination },
   'siem.update': { code: 'HF0601', detail: destination },

@@ -13,6 +13,10 @@ export type SecretsErrorCode =
   | 'unavailable'
   /** What is stored is not what was written: other bytes, or under another key, path or version. */
   | 'not_authentic'
+  /** A request to reveal that is not approved, was used, or has expired. */
+  | 'not_open'
+  /** It takes two people who logged in, and this is not the one. */
+  | 'second_person'
   /** This provider does not do that. */
   | 'not_supported'
   /** Others could read or change what the provider keeps. */

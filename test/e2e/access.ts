@@ -31,11 +31,12 @@ export type AccessFleet = {
   key(name: string): Promise<string>;
 };
 
-/** `t` takes it down; `port` of the API, any unless given. */
+/** `t` takes it down; `port` of the API, any unless given; `more` of the configuration. */
 export async function startAccessFleet(
   t: { after(step: () => unknown): void },
   auth: AuthConfig | undefined,
   port = 0,
+  more: object = {},
 ): Promise<AccessFleet> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-access-'));
   const state = join(directory, 'state');
@@ -51,7 +52,7 @@ export async function startAccessFleet(
   if (auth !== undefined)
     await writeFile(
       join(state, 'config.json'),
-      JSON.stringify({ v: 1, listen: '127.0.0.1', names: [], ports: { api: port, gateway: 0 }, auth }),
+      JSON.stringify({ v: 1, listen: '127.0.0.1', names: [], ports: { api: port, gateway: 0 }, auth, ...more }),
     );
   const { publicKey } = generateEd25519();
   const server = await startStandalone({

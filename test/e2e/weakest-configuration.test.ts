@@ -45,6 +45,7 @@ const weakest: { readonly [path: string]: string } = {
   'auth.roles.viewer': 'what everybody has',
   'auth.roles.compliance': 'what everybody has',
   'auth.caFile': 'absent',
+  'secrets.reveal': 'two administrators',
   'log.anchors': 'none',
   'log.witnesses': 'absent',
 };
@@ -54,6 +55,7 @@ const base = {
   listen: '127.0.0.1',
   names: ['127.0.0.1', 'a'],
   ports: { api: 0, gateway: 0 },
+  secrets: { reveal: 'two-administrators' },
   log: { anchors: [] },
 };
 const methods = {

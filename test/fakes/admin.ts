@@ -16,6 +16,7 @@ import { openSession, type Transport } from '../../lib/access/sessions.ts';
 import type { User } from '../../lib/access/users.ts';
 import type { LogSource } from '../../lib/audit/publication.ts';
 import type { FleetDescriptor } from '../../lib/identity/descriptor.ts';
+import type { SecretsProvider } from '../../lib/secrets/provider.ts';
 import { createMemoryBlobs } from '../../lib/store/blobs-memory.ts';
 import type { Store } from '../../lib/store/port.ts';
 import { createAccessWorld } from './access.ts';
@@ -40,6 +41,7 @@ export type AdminWorldOptions = {
   readonly audit?: FakeAudit;
   readonly publication?: LogSource;
   readonly descriptor?: FleetDescriptor;
+  readonly secrets?: SecretsProvider;
   readonly provider?: (deps: ReturnType<typeof createAccessWorld>['deps']) => Provider;
 };
 
@@ -51,7 +53,7 @@ export async function createAdminWorld(options: AdminWorldOptions = {}) {
   const sessions = { ...deps, method: provider.method };
   const localAdmin = { verify: (token: string) => token === testLocalAdminToken };
   const blobs = createMemoryBlobs();
-  const routes = adminRoutes({
+  const routeDeps = {
     ...deps,
     passwords,
     blobs,
@@ -63,8 +65,10 @@ export async function createAdminWorld(options: AdminWorldOptions = {}) {
     url: () => testSite,
     gateway: () => ({ address: '127.0.0.1:2', ready: true, connections: 0 }),
     release: () => undefined,
-    secrets: createMemorySecrets({ 'db/password': 'x' }),
-  });
+    secrets: options.secrets ?? createMemorySecrets({ 'db/password': 'x' }),
+    reveals: true,
+  };
+  const routes = adminRoutes(routeDeps);
   const open = [...webPageRoutes(), ...loginRoutes({ ...sessions, provider, source: () => 'test', rateLimit: ample })];
   const makeApp = () =>
     createAdminApp(
@@ -82,6 +86,7 @@ export async function createAdminWorld(options: AdminWorldOptions = {}) {
     ...world,
     /** Every route that is mounted, with the one that describes them. */
     routes: [...routes, openApiRoute(routes, open)],
+    routeDeps,
     open,
     blobs,
     passwords,
