@@ -28,7 +28,7 @@ test('R23 incident 27: the gate answers a malformed token as the app does, recor
       writeHead: (status: number, headers: Record<string, string>) => Object.assign(sent, { status, headers }),
       end: (body: string) => Object.assign(sent, { body }),
     };
-    const incoming = { socket, headers: { authorization } };
+    const incoming = { socket, headers: { authorization }, headersDistinct: { host: ['cp.test'] } };
     return { handled: gate(incoming as unknown as IncomingMessage, outgoing as unknown as ServerResponse), ...sent };
   };
   const good = formatApiToken(new Uint8Array(32));
@@ -42,6 +42,13 @@ test('R23 incident 27: the gate answers a malformed token as the app does, recor
   ])
     assert.equal(send(passed).handled, false, passed);
   assert.equal(audit.events.length, before);
+  for (const host of [undefined, [], ['a', 'b']]) {
+    const answered = { status: 0 };
+    const outgoing = { writeHead: (status: number) => Object.assign(answered, { status }), end: () => undefined };
+    const incoming = { socket: {}, headers: {}, headersDistinct: { host } };
+    assert.equal(gate(incoming as unknown as IncomingMessage, outgoing as unknown as ServerResponse), true);
+    assert.equal(answered.status, 400, 'several hosts, or none');
+  }
   const refused = send(`Bearer ${good}x`);
   const expected = await app.request(`${testSite}/v1/whoami`, { headers: bearerHeaders(`${good}x`) });
   assert.equal(refused.status, expected.status);

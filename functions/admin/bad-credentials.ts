@@ -36,6 +36,12 @@ export function createGate(
   return (incoming, outgoing) => {
     // Already told that it is closed: what was sent ahead is not looked at, and the connection ends by itself.
     if ((spent.get(incoming.socket) ?? 0) >= budget) return true;
+    // RFC 9112 §3.2: several hosts are no host. Node takes the first, somebody in front may have taken another.
+    if (incoming.headersDistinct?.['host']?.length !== 1) {
+      outgoing.writeHead(400, { connection: 'close' });
+      outgoing.end();
+      return true;
+    }
     const token = bearerToken(incoming.headers.authorization ?? null);
     if (token === undefined || !token.startsWith('vgot_') || isApiTokenFormat(token)) return false;
     const isLast = noteBadCredential({ incoming }, 'malformed');

@@ -1,4 +1,5 @@
 /** Request bodies: read up to a limit and not a byte further, whatever the length header claims. */
+import { duplicateName } from './duplicate-names.ts';
 import { Problem } from './problem.ts';
 
 const maxJsonBytes = 1024 * 1024;
@@ -9,11 +10,17 @@ export async function readJson(request: Request): Promise<unknown> {
   if (mediaType !== 'application/json')
     throw new Problem('unsupported-media-type', 'the body must be sent as application/json');
   const bytes = await readBytes(request, maxJsonBytes);
+  let text: string;
+  let value: unknown;
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    value = JSON.parse(text);
   } catch (error) {
     throw new Problem('invalid-request', 'body: not JSON', { cause: error });
   }
+  const twice = duplicateName(text);
+  if (twice !== undefined) throw new Problem('invalid-request', `body: ${JSON.stringify(twice)} comes twice`);
+  return value;
 }
 
 /** A raw body of at most `maxBytes`. */

@@ -137,21 +137,22 @@ export function createVerification({
   descriptor,
   now,
 }: ComplianceDeps): () => Promise<Verdicts | undefined> {
-  let held: { readonly note: string; readonly verdicts: Promise<Verdicts> } | undefined;
+  let held: { readonly note: string; readonly verdicts: Verdicts } | undefined;
+  let running: Promise<Verdicts> | undefined;
   return async () => {
     const bytes = await publication.read('checkpoint');
     if (bytes === undefined) return undefined;
     const note = Buffer.from(bytes).toString('latin1');
-    if (held?.note !== note) {
-      const verifiers = [parseVerifierKey(descriptor.log.key)];
-      held = { note, verdicts: verifyLog({ source: publication, verifiers, now }) };
-    }
-    const current = held;
-    try {
-      return await current.verdicts;
-    } catch (error) {
-      if (held === current) held = undefined;
-      throw error;
-    }
+    if (held?.note === note) return held.verdicts;
+    // One at a time: asked again and again while the log grows, it would otherwise be read whole many times at once.
+    running ??= verifyLog({ source: publication, verifiers: [parseVerifierKey(descriptor.log.key)], now })
+      .then((verdicts) => {
+        held = { note, verdicts };
+        return verdicts;
+      })
+      .finally(() => {
+        running = undefined;
+      });
+    return running;
   };
 }

@@ -23,6 +23,8 @@ const stored = z.object({
   answer: z.instanceof(Uint8Array).optional(),
 });
 
+const keptAnswer = z.strictObject({ body: z.unknown(), etag: z.string().optional() });
+
 /** Runs `act` at most once for this caller, key and request; without a key, simply runs it. */
 export async function onceOnly(
   deps: IdempotencyDeps,
@@ -55,7 +57,9 @@ export async function onceOnly(
     if (isRefusal(error)) await deps.store.transact([{ kind: 'delete', key }]);
     throw error;
   }
-  const text = answer instanceof Response ? undefined : utf8(JSON.stringify(answer));
+  const isJson = !(answer instanceof Response) || answer.headers.get('content-type')?.startsWith('application/json');
+  const kept = isJson === true ? await keptForm(answer) : undefined;
+  const text = kept && utf8(JSON.stringify(kept));
   if (text !== undefined && text.length <= maxAnswerBytes) {
     const sealed = await deps.sealer.seal(text, contextOf(hash));
     await deps.store.transact([{ kind: 'put', item: { ...reservation, answer: sealed } }]);
@@ -72,7 +76,15 @@ async function repeat(
   if (held.request !== fingerprint)
     throw new Problem('refused', 'this idempotency key was used for another request', { reason: 'key_reused' });
   if (held.answer === undefined) throw inProgress();
-  return JSON.parse(fromUtf8(await sealer.open(held.answer, contextOf(hash)))) as object;
+  const kept = keptAnswer.parse(JSON.parse(fromUtf8(await sealer.open(held.answer, contextOf(hash)))));
+  return Response.json(kept.body, { headers: kept.etag === undefined ? {} : { etag: kept.etag } });
+}
+
+/** What is said again: the JSON, and the revision that goes with it. A cookie is set once. */
+async function keptForm(answer: object): Promise<z.input<typeof keptAnswer>> {
+  if (!(answer instanceof Response)) return { body: answer };
+  const etag = answer.headers.get('etag');
+  return { body: await answer.clone().json(), ...(etag === null ? {} : { etag }) };
 }
 
 const contextOf = (hash: string) => `holdfast/idempotency/v1/${hash}`;

@@ -221,6 +221,15 @@ test('idempotency: a repeated mutation is done once and answered the same, and a
   const retry = { ...admin, 'idempotency-key': 'once-only-0002' };
   assert.equal((await call('POST', '/v1/users', retry, { name: 'alice', role: 'viewer' })).status, 409);
   assert.equal((await call('POST', '/v1/users', retry, { name: 'bob', role: 'viewer' })).status, 200);
+  // Also an answer that carries a revision.
+  const guarded = { ...admin, 'idempotency-key': 'once-only-0003', 'if-match': '"1"' };
+  const [disabled, repeated] = [
+    await call('PUT', '/v1/users/bob', guarded, { state: 'disabled' }),
+    await call('PUT', '/v1/users/bob', guarded, { state: 'disabled' }),
+  ];
+  assert.equal(disabled.status, 200);
+  assert.deepEqual(repeated.body, disabled.body);
+  assert.equal(repeated.headers.get('etag'), disabled.headers.get('etag'));
   const dump = await dumpStore(
     store,
     hex.map((d) => `idempotency#${d}`),

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { grantFor } from '../../../lib/access/caller.ts';
 import { type Change, type FeedPosition, type Store, StoreError } from '../../../lib/store/port.ts';
+import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 
 export type FleetEvent =
@@ -15,9 +16,11 @@ export type FleetEvent =
 /** How often a silent stream says that it lives, and asks whether its credential still does. */
 const waitMs = 10_000;
 const maxStreams = 100;
+/** So that one who opens and never reads leaves room for the others. */
+const maxStreamsEach = 10;
 
 export function eventRoutes({ store }: { readonly store: Store }): Route[] {
-  let streams = 0;
+  const streams = new Map<string, number>();
   return [
     route({
       method: 'GET',
@@ -26,11 +29,28 @@ export function eventRoutes({ store }: { readonly store: Store }): Route[] {
       produces: 'text/event-stream',
       schema: { query: z.strictObject({}) },
       handler: async ({ caller, signal, stillAllowed }) => {
-        if (streams >= maxStreams) throw new StoreError('unavailable', 'too many streams of events');
-        const position = await store.feed.now();
-        streams += 1;
+        const who = `${caller.principal.kind}|${caller.principal.id}`;
+        const own = streams.get(who) ?? 0;
+        if (own >= maxStreamsEach)
+          throw new Problem('too-many-requests', 'too many streams of events are open', { retryAfterMs: waitMs });
+        if (streams.values().reduce((sum, count) => sum + count, 0) >= maxStreams)
+          throw new StoreError('unavailable', 'too many streams of events');
+        streams.set(who, own + 1);
+        const release = once(() => {
+          const left = (streams.get(who) ?? 1) - 1;
+          if (left === 0) streams.delete(who);
+          else streams.set(who, left);
+        });
+        // Counted before anything is waited for: of many at once none slips through.
+        const position = await store.feed.now().catch((error: unknown) => {
+          release();
+          throw error;
+        });
         const stop = new AbortController();
-        const end = () => stop.abort();
+        const end = () => {
+          release();
+          stop.abort();
+        };
         signal.addEventListener('abort', end, { once: true });
         const showsReleases = grantFor(caller, 'config.read') !== 'none';
         const source = follow({ store, position, signal: stop.signal, stillAllowed, showsReleases });
@@ -39,12 +59,10 @@ export function eventRoutes({ store }: { readonly store: Store }): Route[] {
             const next = await source.next().catch(() => ({ done: true, value: undefined }));
             if (next.value !== undefined) controller.enqueue(new TextEncoder().encode(next.value));
             if (next.done !== true) return;
-            streams -= 1;
             end();
             controller.close();
           },
           async cancel() {
-            streams -= 1;
             end();
             await source.return(undefined);
           },
@@ -53,6 +71,15 @@ export function eventRoutes({ store }: { readonly store: Store }): Route[] {
       },
     }),
   ];
+}
+
+function once(act: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (isDone) return;
+    isDone = true;
+    act();
+  };
 }
 
 async function* follow(stream: {
