@@ -71,6 +71,8 @@ async function buildFile() {
     target: 'node24',
     format: 'cjs',
     mainFields: ['module', 'main'],
+    // Its other form asks for the place of its file, and there is none.
+    alias: { 'web-tree-sitter': './node_modules/web-tree-sitter/web-tree-sitter.cjs' },
     define: {
       HOLDFAST_VERSION: JSON.stringify(values.version),
       HOLDFAST_ARTIFACT_KEYS: JSON.stringify(keys),
