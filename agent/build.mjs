@@ -3,11 +3,11 @@
  * that the lockfile pins, stripped, with the program and its WebAssembly inside. The same tree gives the same bytes,
  * wherever it lies.
  *
- *     node agent/build.mjs [--out DIR] [--version V] [--keys FILE] [--key FILE] [--entry FILE] [--trial-seconds N]
+ *     node agent/build.mjs [--deb] [--out DIR] [--version V] [--keys FILE] [--key FILE] [--entry FILE] [--trial-seconds N]
  *
  * `--keys` is the list of artifact keys (lib/artifacts/keys.ts) that is compiled in. Without it the build makes a key of
  * its own, once, in .cache/agent-keys/, and signs with it: a development build passes through the same checks as any.
- * With `--key`, an Ed25519 key in PEM named in the list, the manifest is signed; without, it is left to the release.
+ * `--deb` makes a Debian package beside it. With `--key`, an Ed25519 key in PEM named in the list, the manifest is signed; without, it is left to the release.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,6 +19,7 @@ import { build } from 'esbuild';
 import { inject } from 'postject';
 import { developmentKeys, signAgent } from './build-sign.ts';
 import { stripElf } from './elf.mjs';
+import { formatDeb } from './install/deb.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 /** Node's own, see its documentation of single executable applications. */
@@ -32,6 +33,7 @@ const { values } = parseArgs({
     key: { type: 'string' },
     entry: { type: 'string', default: 'agent/single/main.ts' },
     'trial-seconds': { type: 'string', default: '300' },
+    deb: { type: 'boolean', default: false },
   },
 });
 const target = resolve(values.out);
@@ -55,6 +57,12 @@ try {
   writeFileSync(join(target, 'manifest.txt'), text);
   if (note !== undefined) writeFileSync(join(target, 'holdfast-agent.manifest'), note);
   writeFileSync(join(target, 'artifact-keys'), keys);
+  if (values.deb && note !== undefined) {
+    const license = readFileSync(join(root, 'LICENSE'));
+    const version = values.version;
+    const deb = formatDeb({ version, architecture: 'amd64', program: file, manifest: Buffer.from(note), license });
+    writeFileSync(join(target, `holdfast-agent_${version}_amd64.deb`), deb);
+  }
   process.stdout.write(`${path}: ${file.length} bytes\n${text}`);
 } finally {
   rmSync(scratch, { recursive: true, force: true });

@@ -19,6 +19,8 @@ export type AgentErrorCode =
   | 'unreachable'
   /** The control plane refuses this node. */
   | 'refused'
+  /** A step of an installation failed; the others stand. */
+  | 'not_installed'
   /** A command line or an option that makes no sense. */
   | 'usage';
 

@@ -6,6 +6,7 @@ import { openAgent } from './compose.ts';
 import { runDaemon } from './daemon.ts';
 import type { ResourceOutcome } from './engine.ts';
 import { AgentError, type AgentErrorCode, messageOf } from './errors.ts';
+import { addInstallCommands } from './install/command.ts';
 import { join } from './join.ts';
 import { isSupported, unsupported } from './platform/detect.ts';
 import type { Redaction } from './redaction.ts';
@@ -23,6 +24,7 @@ Examples:
   holdfast-agent run                     stay, and hold this machine to its policy
   holdfast-agent run --once --dry-run    say what would change, and change nothing
   holdfast-agent status --json
+  holdfast-agent install --dry-run       say what making it a service would do
 
 Exit codes:
   0  done, everything is as desired
@@ -43,6 +45,7 @@ const exitOf: { readonly [Code in AgentErrorCode]: number } = {
   bad_release: exitCodes.failed,
   unreachable: exitCodes.unreachable,
   refused: exitCodes.refused,
+  not_installed: exitCodes.failed,
   usage: exitCodes.usage,
 };
 
@@ -55,6 +58,8 @@ export type Surroundings = {
   readonly logger: Logger;
   /** What this program consists of: no policy may touch it. */
   readonly programTrees?: readonly string[];
+  /** The one file that this process is; none in a checkout. */
+  readonly executable?: string;
   /** How this agent gives way to a newer build, or why it doesn't. */
   readonly updates?: (logger: Logger) => Updates;
   /** Where the state is kept unless the command line says otherwise. */
@@ -119,6 +124,7 @@ export async function runAgent(args: readonly string[], around: Surroundings): P
     .action(async (flags: { json?: boolean; state: string }) => {
       around.out(formatStatus(await readStatus(flags.state, Date.now()), flags.json === true));
     });
+  addInstallCommands(program, around.executable, around.out);
   for (const command of [program, ...program.commands]) {
     command.exitOverride();
     command.configureOutput({ writeOut: around.out, writeErr: around.err, outputError: () => undefined });

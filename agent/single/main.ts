@@ -89,6 +89,7 @@ async function run(args: readonly string[], { isService }: { readonly isService:
     args,
     {
       agentVersion: embedded.version,
+      executable: process.execPath,
       programTrees: [layout.root],
       updates: (logger) => (isService ? watched(logger) : unwatched(logger)),
       ...(layout.root === installedRoot || existsSync(layout.stateFile)

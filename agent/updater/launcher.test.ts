@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { parseVersion } from '../../lib/artifacts/version.ts';
 import { logger } from '../../test/fakes/agent.ts';
 import {
   builtAt,
@@ -102,6 +103,12 @@ describe('the launcher', () => {
     );
     assert.deepEqual(await start(installation), { runs: 'a', tried: [] });
     assert.equal((await knownState(installation)).outcome?.reason, 'file_altered');
+  });
+
+  test('an installed build that is newer than the active one is the one that runs', async () => {
+    const { disk, ...installation } = await updated('1.1.0');
+    assert.equal((await start({ ...installation, disk, version: parseVersion('1.0.9') })).runs, 'a');
+    assert.equal((await start({ ...installation, disk, version: parseVersion('1.2.0') })).runs, 'own');
   });
 
   test('a damaged active build gives way: to the one before it, watched, and else to the installed one', async () => {

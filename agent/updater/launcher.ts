@@ -4,6 +4,7 @@
  * check in, however early. What it starts was verified to the last byte by keys that are compiled into the launcher.
  */
 import type { Logger } from 'pino';
+import { compareVersions } from '../../lib/artifacts/version.ts';
 import { type Installation, knownState, verifySlot } from './installed.ts';
 import type { BuildPlace, Slot } from './layout.ts';
 import { freshState, higher, type UpdateState, withFailed, writeUpdateState } from './state.ts';
@@ -83,6 +84,8 @@ async function afterTrial(
   const { active } = state;
   if (active === 'own') return 'own';
   const build = await verifySlot(installation, active);
+  // A package brought something newer than the last self-update.
+  if (!('invalid' in build) && compareVersions(installation.version, build.version) > 0) return 'own';
   if (!('invalid' in build)) return active;
   logger.error({ slot: active, reason: build.invalid }, 'A build is not what was signed, and is not started.');
   const slot: Slot = active === 'a' ? 'b' : 'a';

@@ -37,7 +37,8 @@ export function superviseTrial(trial: Trial): Promise<TrialEnd> {
     function finish(how: TrialEnd): void {
       if (grace !== undefined) return;
       end = how;
-      child.kill('SIGTERM');
+      // Past its deadline nothing is asked of it: a run that is cut off converges in the next.
+      child.kill(how === 'deadline' ? 'SIGKILL' : 'SIGTERM');
       grace = setTimeout(() => child.kill('SIGKILL'), graceMs);
     }
 

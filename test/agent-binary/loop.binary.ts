@@ -57,7 +57,10 @@ test('joins, converges, repairs drift and reports, without Node on the machine',
   assert.equal(second.status, 0, second.stderr);
   assert.equal(readFileSync(path, 'utf8'), 'held fast\n');
   const { items } = await fleet.client.get<{ items: readonly { agentVersion?: string }[] }>('/v1/nodes');
-  assert.deepEqual(items.map(({ agentVersion }) => agentVersion), ['1.0.0']);
+  assert.deepEqual(
+    items.map(({ agentVersion }) => agentVersion),
+    ['1.0.0'],
+  );
   const status = await machine.run('status', '--json', '--state', machine.state);
   assert.equal(JSON.parse(status.stdout).release.number, 1);
 });

@@ -9,7 +9,6 @@ import { startFleet } from '../e2e/fleet.ts';
 import { agentBuild, type BuiltAgent } from './builds.ts';
 import { holdfast, installAt, type Machine, ringOf, until } from './machine.ts';
 
-
 test('R37 R39 old build → new build under load; then the bad builds, each rolled back by itself', async (t) => {
   const fleet = await startFleet(t);
   const old = agentBuild('1.0.0');
@@ -70,7 +69,15 @@ test('R37 R39 old build → new build under load; then the bad builds, each roll
   rmSync(join(machine.root, 'update.json'));
   rmSync(machine.state, { recursive: true });
   const again = await fleet.token();
-  const rejoin = await machine.run('join', '--server', fleet.server.url, '--token', again.token, '--state', machine.state);
+  const rejoin = await machine.run(
+    'join',
+    '--server',
+    fleet.server.url,
+    '--token',
+    again.token,
+    '--state',
+    machine.state,
+  );
   assert.equal(rejoin.status, 0, rejoin.stderr);
   machine.log.length = 0;
   machine.start();
@@ -93,7 +100,9 @@ test('R37 R39 old build → new build under load; then the bad builds, each roll
   async function entriesOf(type: string, version: string) {
     let found: readonly EntryView['entry'][] = [];
     await until(`the entry ${type} about ${version}`, machine, async () => {
-      const listed = JSON.parse(await holdfast(fleet, 'audit', 'list', '--type', type, '--json')) as readonly EntryView[];
+      const listed = JSON.parse(
+        await holdfast(fleet, 'audit', 'list', '--type', type, '--json'),
+      ) as readonly EntryView[];
       found = listed.map(({ entry }) => entry).filter(({ detail }) => detail['version'] === version);
       return found.length > 0;
     });
@@ -117,4 +126,3 @@ function activeVersion(machine: Machine): string {
   const note = readFileSync(join(machine.root, 'slots', String(place), 'holdfast-agent.manifest'), 'utf8');
   return /^version (.*)$/m.exec(note)?.[1] ?? '';
 }
-
