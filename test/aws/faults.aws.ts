@@ -20,7 +20,7 @@ import { createTable, dynamoClients, type Table } from './emulator.ts';
 import { recorded } from './entries.ts';
 
 /** `lost_answer`: done, and the answer never arrives. `lost_request`: not done, and the caller can't tell. */
-type Fault = 'lost_answer' | 'lost_request' | 'throttled' | undefined;
+type Fault = 'lost_answer' | 'lost_request' | 'throttled' | 'conflict' | undefined;
 
 const healthy = dynamoClients('ministack');
 const faulty: DynamoClients[] = [];
@@ -48,6 +48,12 @@ function injectFaults(client: DynamoDBClient, plan: () => Fault): void {
       const fault = isWrite ? plan() : undefined;
       if (fault === 'throttled') throw failure('ThrottlingException', { $metadata: { httpStatusCode: 400 } });
       if (fault === 'lost_request') throw failure('TimeoutError');
+      // Another transaction holds one of the items (API reference, TransactWriteItems, CancellationReasons).
+      if (fault === 'conflict' && context['commandName'] === 'TransactWriteItemsCommand') {
+        const { TransactItems = [] } = args.input as { TransactItems?: unknown[] };
+        const CancellationReasons = TransactItems.map((_, i) => ({ Code: i === 0 ? 'TransactionConflict' : 'None' }));
+        throw failure('TransactionCanceledException', { CancellationReasons, $metadata: { httpStatusCode: 400 } });
+      }
       const answer = await next(args);
       if (fault === 'lost_answer') throw failure('TimeoutError');
       return answer;
@@ -125,6 +131,23 @@ test('throttling is waited out, and then nothing was written', async () => {
   assert.deepEqual(await store.transact(addTwice(key)), { ok: true });
 });
 
+test('a conflict with another transaction wrote nothing and is told as that; a condition that fails likewise', async () => {
+  const key = freshKey();
+  // The caller decides whether what it wants still holds; an entry of the audit log, say, goes into another slot.
+  const store = storeWith(inOrder('throttled', 'conflict'));
+  await rejectsWith('conflict', store.transact(addTwice(key)));
+  assert.equal(await count(key.sk), undefined);
+  assert.deepEqual(await store.transact(addTwice(key)), { ok: true });
+  assert.equal(await count(key.sk), 1);
+  const claim: readonly Write[] = [
+    { kind: 'put', item: { pk: 'faults', sk: `new ${key.sk}` } },
+    { kind: 'put', item: { ...key, n: 9 }, when: { kind: 'absent' } },
+  ];
+  for (const before of [[], ['throttled'], ['throttled', 'throttled']] as Fault[][])
+    assert.deepEqual(await storeWith(inOrder(...before)).transact(claim), { ok: false, failed: [1] });
+  assert.equal(await observer().get({ pk: 'faults', sk: `new ${key.sk}` }), undefined);
+});
+
 test('R06 R30 enrollments under faults of every kind: each node has its entry, and each entry its node', async () => {
   // A generator with a fixed seed, so that a failure comes again.
   let seed = 42;
@@ -132,7 +155,7 @@ test('R06 R30 enrollments under faults of every kind: each node has its entry, a
     seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
     return seed / 2 ** 32;
   };
-  const faults: Fault[] = ['lost_answer', 'lost_request', 'throttled'];
+  const faults: Fault[] = ['lost_answer', 'lost_request', 'throttled', 'conflict'];
   const injected = { count: 0 };
   const store = storeWith(() => {
     if (random() > 0.3) return undefined;
