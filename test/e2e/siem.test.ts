@@ -1,6 +1,6 @@
 /** Delivery through the whole control plane: commands, dispatcher, network, a real HTTPS receiver, and the pull feed. */
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { runCli } from '../../cli/program.ts';
@@ -13,9 +13,10 @@ test('R32 a destination from `siem add` to `siem remove`: all arrives, byte for 
   const fleet = await startFleet(t);
   const receiver = await startAuditReceiver();
   t.after(receiver.close);
-  const cli = async (...args: string[]) => {
+  const cli = (...args: string[]) => command('siem', ...args);
+  const command = async (...args: string[]) => {
     const shown = { out: '', err: '' };
-    const code = await runCli(['--state', fleet.state, '--json', 'siem', ...args], {
+    const code = await runCli(['--state', fleet.state, '--json', ...args], {
       out: (text) => {
         shown.out += text;
       },
@@ -61,6 +62,17 @@ test('R32 a destination from `siem add` to `siem remove`: all arrives, byte for 
     const event = pushed.get(seq);
     assert.deepEqual([event?.['raw'], event?.['chain'], event?.['body'], event?.['id']], [raw, chain, body, id]);
   }
+
+  // And what is pulled is evidence.
+  const feed = join(fleet.directory, 'feed.ndjson');
+  for (let after = ''; ; ) {
+    const lines = Buffer.from((await fleet.client.getBytes(`/v1/audit/events?format=ndjson&limit=10${after}`)) ?? []);
+    await appendFile(feed, lines);
+    if (lines.includes('"checkpoint"')) break;
+    const last = lines.toString().trim().split('\n').at(-1) ?? '';
+    if (last !== '') after = `&after=${(JSON.parse(last) as { seq: number }).seq}`;
+  }
+  assert.equal((await command('audit', 'verify', feed)).code, 0);
 
   const before = receiver.events.length;
   assert.equal((await cli('replay', 'hook', '--from', '1', '--to', '4')).code, 0);

@@ -64,7 +64,7 @@ const query = z.strictObject({
     .default(500),
   /** Seconds to wait for an entry when there is none. */
   wait: number(maxWaitSeconds).default(0),
-  /** `ndjson`: lines as `holdfast audit verify --feed` reads them. */
+  /** `ndjson`: lines as `holdfast audit verify` reads them from a file. */
   format: z.enum(['json', 'ndjson']).default('json'),
 });
 
@@ -104,7 +104,10 @@ export function auditEventRoutes(deps: EventRouteDeps): Route[] {
           head,
           ...(checkpoint && { checkpoint: { size: checkpoint.size, note: checkpoint.note } }),
         };
-        return format === 'json' ? page : ndjson(entries, checkpoint?.note);
+        if (format === 'json') return page;
+        // A file of these lines is verified against the newest checkpoint in it, so none goes ahead of its entries.
+        const isReached = checkpoint !== undefined && checkpoint.size <= from + entries.length;
+        return ndjson(entries, isReached ? checkpoint.note : undefined);
       },
     }),
   ];
