@@ -8,6 +8,7 @@ import { mkdirSync } from 'node:fs';
 import { executors } from '../../agent/executors/registry.ts';
 import { protectTrees, systemTrees } from '../../agent/guard.ts';
 import { type Declared, run } from '../conformance/executor-fixture.ts';
+import { applyExample } from './example.ts';
 import { drifts, policy, prepare, proofs } from './policy.ts';
 
 function sh(script: string): string {
@@ -78,3 +79,4 @@ assert.deepEqual(
   'nothing is left to do',
 );
 console.log(`OK: ${declared.length} resources of ${types.size} types`);
+await applyExample(sh);
