@@ -19,7 +19,7 @@ export type EventInit = {
 };
 
 /** A chained feed from sequence 0. */
-export function feedOf(inits: readonly EventInit[]): readonly EntryEvent[] {
+export function feedOf(inits: readonly EventInit[], startAt = startTime): readonly EntryEvent[] {
   let previous = chainStart(testLog);
   return inits.map((init, seq) => {
     const event = { actor: ada, object: { kind: 'node', id: 'n' }, outcome: 'success' as const, ...init };
@@ -29,7 +29,7 @@ export function feedOf(inits: readonly EventInit[]): readonly EntryEvent[] {
       n: seq,
       prev: laneStart(testLog, 'test'),
       seen: { size: 0, root: '0'.repeat(64) },
-      time: startTime + seq * 1000,
+      time: startAt + seq * 10,
     };
     const raw = buildEntry(parseEvent(event, seq.toString(16).padStart(16, '0')), place);
     const body = bodyHash(raw);

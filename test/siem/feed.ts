@@ -1,0 +1,45 @@
+/** A feed of now, as the shipped queries want it: entries of many operations, and a heartbeat that counts them. */
+import type { EntryEvent, FeedEvent, HeartbeatEvent } from '../../lib/siem/event.ts';
+import { type EventInit, feedOf, heartbeat, specimens, testLog } from '../fakes/siem-events.ts';
+
+/** `dseq` only in a filtered feed. */
+export function wholeFeed(count: number, init: (i: number) => EventInit = specimenAt): readonly EntryEvent[] {
+  const inits = Array.from({ length: count }, (_, i) => init(i));
+  return feedOf(inits, Date.now() - 60_000).map(({ dseq: _, ...event }) => event);
+}
+
+export function filteredFeed(count: number): readonly EntryEvent[] {
+  return wholeFeed(count)
+    .filter(({ seq }) => seq % 3 !== 1)
+    .map((event, dseq) => ({ ...event, dseq }));
+}
+
+/** What the feed stands at after these events. */
+export function heartbeatAfter(events: readonly EntryEvent[], time = Date.now()): HeartbeatEvent {
+  const last = events.at(-1)!;
+  const { dseq: _, ...common } = heartbeat;
+  const next = last.seq + 1;
+  return {
+    ...common,
+    id: `${testLog}:heartbeat:test:${time}`,
+    time: new Date(time).toISOString(),
+    head: { size: next, chain: last.chain },
+    next,
+    chain: last.chain,
+    delivered: events.length,
+    filtered: next - events.length,
+    quarantined: 0,
+    ...(last.dseq !== undefined && { dseq: last.dseq + 1 }),
+  };
+}
+
+const known = specimens();
+function specimenAt(i: number): EventInit {
+  const { op, object, outcome, detail } = known[i % known.length]!.entry;
+  return { type: op.type as EventInit['type'], object, outcome: outcome as 'success' | 'denied', detail };
+}
+
+export const withHeartbeat = (events: readonly EntryEvent[]): readonly FeedEvent[] => [
+  ...events,
+  heartbeatAfter(events),
+];

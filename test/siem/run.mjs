@@ -1,0 +1,102 @@
+/**
+ * `npm run test:siem`: the destinations against real receivers, and the shipped queries over what those received. It puts
+ * rsyslog and syslog-ng (Debian's packages, unpacked and not installed), DuckDB and Microsoft's KQL parser (npm), and an
+ * OpenTelemetry Collector (built with Go) into .cache/siem, and runs test/siem/*.siem.ts. What can't be had is skipped,
+ * loudly, and makes no failure unless HOLDFAST_REQUIRE_SIEM is set.
+ *
+ * `node test/siem/run.mjs syslog` runs only the files whose name has that word.
+ */
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const tools = join(here, '../../.cache/siem');
+
+const packages = {
+  npm: ['@duckdb/node-api@1.5.6-r.1', '@kusto/language-service-next@12.4.1'],
+  // The two can't be installed side by side, and need not be installed at all.
+  debian: [
+    ...['rsyslog', 'rsyslog-gnutls', 'rsyslog-openssl', 'libestr0', 'libfastjson4', 'liblognorm5'],
+    ...['syslog-ng-core', 'libivykis0', 'libnet1', 'libpcre3', 'libwrap0'],
+  ],
+};
+
+process.exitCode = main();
+
+function main() {
+  mkdirSync(tools, { recursive: true });
+  const missing = [];
+  attempt('npm', [packages.npm, readFileSync(fileURLToPath(import.meta.url))], installNpm, missing);
+  attempt('debian', [packages.debian], installDebian, missing);
+  attempt('collector', ['main.go', 'go.mod', 'go.sum'].map(collectorFile), buildCollector, missing);
+  for (const line of missing) process.stderr.write(`\n  NOT TESTED: ${line}\n\n`);
+  const words = process.argv.slice(2);
+  const files = readdirSync(here)
+    .filter((file) => file.endsWith('.siem.ts'))
+    .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
+    .map((file) => join(here, file));
+  const env = { ...process.env, HOLDFAST_SIEM_TOOLS: tools };
+  const run = spawnSync(process.execPath, ['--test', '--test-concurrency=1', '--test-timeout=120000', ...files], {
+    stdio: 'inherit',
+    env,
+  });
+  if (run.status !== 0) return 1;
+  return missing.length > 0 && process.env.HOLDFAST_REQUIRE_SIEM !== undefined ? 1 : 0;
+}
+
+/** Each tool has a stamp that is written last, so that an installation that was cut off is begun anew. */
+function attempt(name, content, install, missing) {
+  const stamp = join(tools, `${name}.stamp`);
+  const expected = content.map(String).join('\n');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === expected) return;
+  rmSync(stamp, { force: true });
+  process.stdout.write(`Installing into .cache/siem: ${name} …\n`);
+  const problem = install();
+  if (problem === undefined) writeFileSync(stamp, expected);
+  else missing.push(problem);
+}
+
+function installNpm() {
+  const folder = join(tools, 'npm');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'package.json'), '{"private":true}');
+  const npm = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--save-exact', ...packages.npm];
+  return run('npm', npm, folder, 'the shipped SQL and KQL');
+}
+
+function installDebian() {
+  const what = 'rsyslog and syslog-ng';
+  if (process.platform !== 'linux') return `${what}: Debian's packages run on Linux alone`;
+  const folder = join(tools, 'debian');
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const problem = run('apt-get', ['download', ...packages.debian], folder, what);
+  if (problem !== undefined) return problem;
+  for (const file of readdirSync(folder)) {
+    const failed = run('dpkg', ['-x', file, 'root'], folder, what);
+    if (failed !== undefined) return failed;
+    rmSync(join(folder, file));
+  }
+  return undefined;
+}
+
+function buildCollector() {
+  const folder = join(tools, 'collector');
+  mkdirSync(folder, { recursive: true });
+  cpSync(join(here, 'collector'), folder, { recursive: true });
+  return run('go', ['build', '-o', 'collector', '.'], folder, 'the OpenTelemetry Collector');
+}
+
+function collectorFile(name) {
+  const path = join(here, 'collector', name);
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+}
+
+/** What stands in the way, if anything does. */
+function run(command, args, cwd, what) {
+  const { status, stderr, error } = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: 900_000 });
+  if (status === 0) return undefined;
+  return `${what}: "${command} ${args[0]}" failed: ${error?.message ?? stderr.trim().split('\n').at(-1)}`;
+}
