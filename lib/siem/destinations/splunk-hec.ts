@@ -84,10 +84,10 @@ function refusal(answer: HttpAnswer): SendResult {
   return resultOfStatus(answer);
 }
 
-/** Where an event stands is in fields of its own, whatever schema it has: the shipped searches use these. */
+/** Where an event stands is in indexed fields of its own, whatever schema it has: the shipped searches use these. */
 function formatEvent(config: Config, event: FeedEvent, context: Context): string {
-  const { kind, id, seq, dseq, body, chain, previous } = placeOf(event, context);
-  const fields = { hf_kind: kind, hf_id: id, hf_log: context.log, hf_seq: seq, hf_dseq: dseq };
+  const place = placeOf(event, context);
+  const fields = indexed.flatMap((name) => (place[name] === undefined ? [] : [[`hf_${name}`, `${place[name]}`]]));
   return safeJson({
     time: Date.parse(timeOf(event)) / 1000,
     host: context.log,
@@ -95,9 +95,11 @@ function formatEvent(config: Config, event: FeedEvent, context: Context): string
     sourcetype: config.sourcetype,
     ...(config.index !== undefined && { index: config.index }),
     event: mapToValue(config.mapping, event, context),
-    fields: { ...fields, hf_body: body, hf_chain: chain, hf_previous: previous },
+    fields: Object.fromEntries(fields),
   });
 }
+
+const indexed = ['kind', 'id', 'log', 'seq', 'dseq', 'body', 'chain', 'previous'] as const;
 
 /** A GUID, as a channel must be. */
 function channelOf(id: Batch['id']): string {
