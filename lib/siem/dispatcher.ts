@@ -11,7 +11,8 @@ import { type FeedPosition, type Store, StoreError } from '../store/port.ts';
 import { createCredentialReader } from './credentials.ts';
 import type { Destination, OpenDestination } from './destination.ts';
 import { type DestinationRecord, readRecords, recordsPartition } from './record.ts';
-import { type RunOutcome, runDestination } from './run-destination.ts';
+import { runDestination } from './run-destination.ts';
+import type { RunOutcome } from './run-port.ts';
 import { createSealedReader } from './sealed-reader.ts';
 
 export type DispatcherDeps = {

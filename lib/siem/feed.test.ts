@@ -101,6 +101,29 @@ test('a heartbeat each minute goes the same way, says where the log and the feed
   assert.equal((await statusOf(world)).next, size);
 });
 
+test('a feed that is far behind has its heartbeat and its test in the first batch, and in single events', async () => {
+  for (const limits of [
+    { maxEvents: 500, maxBytes: 5_000_000 },
+    { maxEvents: 1, maxBytes: 1 },
+  ]) {
+    const world = await createSiemWorld();
+    await world.append(limits.maxEvents * 3);
+    await world.add('a');
+    await world.pass(60_000);
+    const { nonce } = await testDestination(world.manage, { name: 'a', actor: world.actor });
+    const fake = world.fakeOf('a');
+    const destinationOf = () => ({ ...fake, limits });
+    assert.equal((await world.run('a', { destinationOf })).kind, 'idle');
+    const kinds = fake.batches.slice(0, 2).flatMap(({ events }) => events.map(({ kind }) => kind));
+    assert.ok(kinds.includes('heartbeat') && kinds.includes('test'), kinds.join());
+    assert.ok(fake.batches.every(({ events }) => events.length <= limits.maxEvents));
+    const [beat] = heartbeats(fake.events);
+    assert.ok((beat?.lag.entries ?? 0) > 0 && (beat?.lag.ms ?? 0) > 0, 'it says how far behind');
+    assert.ok(fake.events.some((event) => event.kind === 'test' && event.nonce === nonce));
+    assert.deepEqual(sequencesOf(fake.events), upTo((await world.manage.reader.head()).size));
+  }
+});
+
 test('a test goes by the way of entries, is unconfirmed until somebody has seen it, and opens a blocked feed', async () => {
   const world = await createSiemWorld();
   await world.append(3);
