@@ -7,6 +7,7 @@ import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { Logger } from 'pino';
 import { fromHex } from '../lib/crypto/encoding.ts';
+import type { ProcessWatch } from '../lib/hardening/watch.ts';
 import { PolicyError } from '../lib/policy/errors.ts';
 import { type RunReport, RunReportSchema } from '../lib/wire/gen/holdfast/agent/v1/gateway_pb.ts';
 import { describeError } from './converge.ts';
@@ -28,6 +29,8 @@ export type ControlPlaneDeps = {
   runId(): string;
   /** Follows the audit log at check-ins. */
   readonly log?: LogWitness;
+  /** Looks at this process at check-ins. */
+  readonly watch?: ProcessWatch;
   /** The epoch at which this process last had its secrets, and what it does with a newer one. */
   readonly secrets?: { epoch(): number; announce(epoch: number): void };
 };
@@ -54,6 +57,7 @@ export async function checkIn(deps: ControlPlaneDeps, session: Session): Promise
     ...(held === undefined ? {} : { release: held }),
   });
   await deps.log?.follow(session);
+  await reportFindings(deps, session);
   const { nextCheckInMs, quarantined, secretsEpoch, build } = answer;
   if (answer.factsWanted) {
     await reportFacts(deps, session, facts.bytes);
@@ -67,6 +71,24 @@ export async function checkIn(deps: ControlPlaneDeps, session: Session): Promise
     return { ...said, release: 'none' };
   }
   return { ...said, release: await adopt(deps, session) };
+}
+
+/** The policy goes on whoever is in this process; that somebody is there is told. */
+async function reportFindings({ watch, logger }: ControlPlaneDeps, session: Session): Promise<void> {
+  const findings = watch?.look().slice(0, 16) ?? [];
+  if (findings.length === 0) {
+    return;
+  }
+  logger.warn({ findings }, 'Somebody else is in this process, or was at its start.');
+  try {
+    await session.reportFindings(findings);
+    watch?.told(findings);
+  } catch (error) {
+    if (!(error instanceof SessionError && error.code === 'refused')) {
+      throw error;
+    }
+    logger.warn({ reason: error.reason }, 'The control plane did not take the findings of this node.');
+  }
 }
 
 /** Nothing depends on facts being known over there, so a refusal is only told. */

@@ -5,7 +5,10 @@ import { runAgent, type Surroundings } from './program.ts';
 import { createRedaction } from './redaction.ts';
 
 /** What is particular to how this agent was installed. */
-export type Product = Pick<Surroundings, 'agentVersion' | 'executable' | 'programTrees' | 'stateDirectory' | 'updates'>;
+export type Product = Pick<
+  Surroundings,
+  'agentVersion' | 'executable' | 'programTrees' | 'stateDirectory' | 'updates' | 'watch'
+>;
 
 /** Runs one command line of this process and returns its exit code. Never throws. */
 export async function runAgentProcess(

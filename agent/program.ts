@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command, CommanderError } from 'commander';
 import type { Logger } from 'pino';
+import type { ProcessWatch } from '../lib/hardening/watch.ts';
 import { openAgent } from './compose.ts';
 import { runDaemon } from './daemon.ts';
 import type { ResourceOutcome } from './engine.ts';
@@ -60,6 +61,8 @@ export type Surroundings = {
   readonly programTrees?: readonly string[];
   /** The one file that this process is; none in a checkout. */
   readonly executable?: string;
+  /** Looks for others in this process. */
+  readonly watch?: ProcessWatch;
   /** How this agent gives way to a newer build, or why it doesn't. */
   readonly updates?: (logger: Logger) => Updates;
   /** Where the state is kept unless the command line says otherwise. */
@@ -163,13 +166,14 @@ async function onRun(flags: RunFlags, around: Surroundings): Promise<number> {
     // A person reads along: what matters to them is printed, and only errors are logged.
     logger.level = 'error';
   }
-  const agent = await openAgent({
+  const opened = await openAgent({
     stateDirectory: flags.state,
     agentVersion,
     logger,
     ...(redaction === undefined ? {} : { redaction }),
     ...(programTrees === undefined ? {} : { programTrees }),
   });
+  const agent = around.watch === undefined ? opened : { ...opened, watch: around.watch };
   if (!isOnce) {
     const converge = (run?: { secretsOnly: boolean }) => agent.converge({ dryRun: false, stop, ...run });
     const sleep = async (ms: number, signal: AbortSignal) => {

@@ -5,6 +5,7 @@
 import { sha256 } from '../lib/crypto/digest.ts';
 import { fromHex, toHex } from '../lib/crypto/encoding.ts';
 import type { HpkeMessage } from '../lib/crypto/hpke.ts';
+import type { Finding } from '../lib/hardening/finding.ts';
 import {
   type Answer,
   type Push,
@@ -111,6 +112,7 @@ export interface Session {
   /** What a wanted build is made of, the SHA-256 of its parts hexadecimal. Not verified: that is the caller's part. */
   fetchBuild(sha256: string): Promise<{ readonly manifest: Uint8Array; readonly parts: readonly string[] }>;
   reportUpdate(report: UpdateReport): Promise<void>;
+  reportFindings(findings: readonly Finding[]): Promise<void>;
   /** The blob with this SHA-256 (hexadecimal), checked against it. */
   download(digest: string, options?: { readonly maxBytes?: number }): Promise<Uint8Array>;
   onPush(listener: (push: SessionPush) => void): () => void;
@@ -199,6 +201,11 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       const value = { ...report, result: updateResults[result] };
       const answer = await ask({ request: { case: 'reportUpdate', value } });
       if (answer.case !== 'reportUpdate') throw breach('an answer of another kind');
+    },
+    async reportFindings(findings) {
+      const value = { findings: findings.map(({ kind, what }) => ({ kind, what })) };
+      const answer = await ask({ request: { case: 'reportFindings', value } });
+      if (answer.case !== 'reportFindings') throw breach('an answer of another kind');
     },
     async followLog(size) {
       const answer = await ask({ request: { case: 'followLog', value: { size: BigInt(size) } } });

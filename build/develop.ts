@@ -2,18 +2,41 @@
  * A build of this checkout, for running it: made when the sources changed, signed with a key that lives for this build
  * alone, and started through the same gate as any release. `npm start`, `holdfast up` and `holdfast-agent` come here.
  */
-import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { createHash, type KeyObject, randomBytes } from 'node:crypto';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { manifestFile } from '../gate/config.ts';
 import { verifyFiles } from '../lib/artifacts/files.ts';
 import { openArtifactDirectory } from '../lib/artifacts/files-directory.ts';
 import { formatKeys } from '../lib/artifacts/keys.ts';
 import { parseManifest } from '../lib/artifacts/manifest.ts';
-import { generateEd25519, signEd25519 } from '../lib/crypto/ed25519.ts';
+import {
+  generateEd25519,
+  privateKeyFromPem,
+  privateKeyToPem,
+  publicKeyOf,
+  signEd25519,
+} from '../lib/crypto/ed25519.ts';
 import { formatVerifierKey, parseNote } from '../lib/crypto/note.ts';
-import { manifestOf, signDirectory } from './manifest.ts';
-import { agentProgram, buildProgram, serverProgram, sourceRoot, sourceVersion, thisPlatform } from './programs.ts';
+import { manifestOf, type NamedSigner, signDirectory } from './manifest.ts';
+import {
+  agentProgram,
+  buildProgram,
+  type Program,
+  serverProgram,
+  sourceRoot,
+  sourceVersion,
+  thisPlatform,
+} from './programs.ts';
 
 /** Where a checkout keeps what can be made again; removed by `npm ci`, ignored by git. */
 export const sharedCache = join(sourceRoot, 'node_modules/.cache/holdfast');
@@ -68,19 +91,51 @@ export function checkLoader(build: string, loader: string): void {
 }
 
 async function buildInto(directory: string, notAfter: number): Promise<void> {
-  // Never stored: nobody can sign for this build a second time.
-  const { publicKey, privateKey } = generateEd25519();
-  const name = 'development';
-  const signer = { name, publicKey, sign: async (message: Uint8Array) => signEd25519(privateKey, message) };
-  const keys = formatKeys({ number: 1, threshold: 1, keys: [formatVerifierKey(name, publicKey)] });
+  const signer = developmentSigner();
   const programs = { server: serverProgram(thisPlatform), agent: agentProgram(thisPlatform) };
   await Promise.all(
-    Object.entries(programs).map(async ([folder, program]) => {
-      const target = join(directory, folder);
-      await buildProgram(program, target, keys);
-      await signDirectory(target, manifestOf(program, target, sourceVersion(), notAfter), [signer]);
-    }),
+    Object.entries(programs).map(([folder, program]) =>
+      signedBuild(program, join(directory, folder), { ...signer, notAfter }),
+    ),
   );
+}
+
+/**
+ * A key for one build. It is never stored, so nobody can sign for that build a second time; unless `file` is given, so
+ * that the next build of the same tree has the same bytes, which is what a deployment asks for.
+ */
+export function developmentSigner(file?: string): Pick<Signing, 'keys' | 'signers'> {
+  const privateKey = file === undefined ? generateEd25519().privateKey : storedKey(file);
+  const publicKey = publicKeyOf(privateKey);
+  const name = 'development';
+  const keys = formatKeys({ number: 1, threshold: 1, keys: [formatVerifierKey(name, publicKey)] });
+  return { keys, signers: [{ name, publicKey, sign: async (message) => signEd25519(privateKey, message) }] };
+}
+
+function storedKey(file: string): KeyObject {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  try {
+    writeFileSync(file, privateKeyToPem(generateEd25519().privateKey), { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  return privateKeyFromPem(readFileSync(file, 'utf8'));
+}
+
+export type Signing = {
+  /** The text of the key list that the loaders trust. */
+  readonly keys: string;
+  readonly signers: readonly NamedSigner[];
+  readonly notAfter: number;
+  /** Files of the source tree that go in besides, by their names there. */
+  readonly more?: Readonly<Record<string, string>>;
+};
+
+/** Fills `directory`, which is to be empty, with a program, its loaders and its signed manifest. */
+export async function signedBuild(program: Program, directory: string, signing: Signing): Promise<void> {
+  await buildProgram(program, directory, signing.keys);
+  for (const [name, source] of Object.entries(signing.more ?? {})) copyFileSync(source, join(directory, name));
+  await signDirectory(directory, manifestOf(program, directory, sourceVersion(), signing.notAfter), signing.signers);
 }
 
 /** Of everything that goes into a build; tests don't. */

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build } from 'esbuild';
+import type { FunctionName } from '../functions/aws/environment.ts';
 import { type GateConfig, gateFile } from '../gate/config.ts';
 import type { ArtifactKind } from '../lib/artifacts/manifest.ts';
 import { sha256Hex } from '../lib/crypto/digest.ts';
@@ -25,7 +26,10 @@ export interface Program {
   /** The manifest's; `any` runs everywhere, on `node:crypto` where it has no native module. */
   readonly platform: string;
   readonly page: boolean;
+  readonly grammar: boolean;
   readonly workers: boolean;
+  /** Several entries share code, and each loads what it needs. */
+  readonly splitting: boolean;
 }
 
 export const thisPlatform = `${process.platform}-${process.arch}`;
@@ -39,7 +43,9 @@ export function serverProgram(platform: string): Program {
     native: [platform],
     platform,
     page: true,
+    grammar: true,
     workers: true,
+    splitting: true,
   };
 }
 
@@ -52,8 +58,33 @@ export function agentProgram(platform: string): Program {
     native: [platform],
     platform,
     page: false,
+    grammar: true,
     workers: false,
+    splitting: true,
   };
+}
+
+/** The gateway is a container's program, the others are Lambda functions; each loader is `index.mjs`. */
+export function functionProgram(name: FunctionName): Program {
+  const isGateway = name === 'gateway';
+  return {
+    kind: isGateway ? 'gateway' : 'function',
+    name: `holdfast-${name}`,
+    entries: { index: isGateway ? 'functions/gateway/main.ts' : `functions/${name}/lambda.ts` },
+    ownProcess: isGateway,
+    native: isGateway ? ['linux-arm64', 'linux-x64'] : [],
+    platform: 'any',
+    page: name === 'admin',
+    grammar: name === 'admin',
+    workers: false,
+    splitting: false,
+  };
+}
+
+/** What a container image is made from: the folder of its program is the image's whole context. */
+export function imageFiles(name: FunctionName): Readonly<Record<string, string>> {
+  const files = ['Dockerfile', 'rootfs.sh'].map((file) => [file, join(sourceRoot, 'functions', name, file)] as const);
+  return Object.fromEntries(files.filter(([, path]) => existsSync(path)));
 }
 
 const shared: BuildOptions = {
@@ -82,7 +113,7 @@ export async function buildProgram(program: Program, directory: string, keys: st
     ...shared,
     entryPoints: program.entries,
     outdir: join(directory, 'programs'),
-    splitting: program.ownProcess,
+    splitting: program.splitting,
     banner: { js: banner },
   });
   if (program.workers) {
@@ -140,9 +171,12 @@ function assetsOf(program: Program): [path: string, source: string][] {
     `native/sodium-native-${platform}.node`,
     join(dirname(require.resolve('sodium-native/package.json')), 'prebuilds', platform, 'sodium-native.node'),
   ]);
-  return [
+  const grammar: [string, string][] = [
     ['grammar/web-tree-sitter.wasm', require.resolve('web-tree-sitter/web-tree-sitter.wasm')],
     ['grammar/tree-sitter-bash.wasm', require.resolve('@vscode/tree-sitter-wasm/wasm/tree-sitter-bash.wasm')],
+  ];
+  return [
+    ...(program.grammar ? grammar : []),
     ...(program.page ? readdirSync(page).map((name): [string, string] => [`page/${name}`, join(page, name)]) : []),
     ...native.filter(([, source]) => existsSync(source)),
   ];

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { functionNames, requiredVariables } from './aws/environment.ts';
@@ -57,9 +57,30 @@ test('there is a bundle for every function, and the same tree gives the same byt
   const again = build();
   try {
     const digest = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
-    for (const name of functionNames) assert.equal(digest(join(again, name, 'index.mjs')), digest(bundle(name)), name);
+    for (const name of functionNames) {
+      const files = readdirSync(join(directory, name), { recursive: true, encoding: 'utf8', withFileTypes: true });
+      for (const file of files.filter((each) => each.isFile())) {
+        const path = join(file.parentPath, file.name);
+        assert.equal(digest(join(again, relative(directory, path))), digest(path), path);
+      }
+    }
   } finally {
     rmSync(again, { recursive: true });
+  }
+});
+
+test('R33 each bundle with one byte changed ends with 78 and says which file', () => {
+  for (const name of functionNames) {
+    const program = join(directory, name, 'programs/index.mjs');
+    const bytes = readFileSync(program);
+    writeFileSync(program, Buffer.concat([bytes, Buffer.from('\n')]));
+    const { status, stderr } = spawnSync(process.execPath, [bundle(name)], {
+      env: environmentOf(name),
+      encoding: 'utf8',
+    });
+    writeFileSync(program, bytes);
+    assert.equal(status, 78, name);
+    assert.match(stderr, /^HOLDFAST_GATE_FILE_ALTERED: nothing was started: programs\/index\.mjs has more than/, name);
   }
 });
 

@@ -5,16 +5,18 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, writeSync } from 'node:fs';
 import { type GateConfig, gateFile } from './config.ts';
-import type { startProgram } from './gate.ts';
+import type { passGate } from './gate.ts';
 
 /** The build puts literals here. */
 declare const HOLDFAST_GATE: GateConfig;
 declare const HOLDFAST_GATE_SHA256: string;
 
-const gate = (await import(verifiedGate())) as { readonly startProgram: typeof startProgram };
+const gate = (await import(verifiedGate())) as { readonly passGate: typeof passGate };
 
 /** Only a Lambda function has one. */
-export const { handler } = await gate.startProgram(import.meta.url, HOLDFAST_GATE);
+export const { handler } = (await import(gate.passGate(import.meta.url, HOLDFAST_GATE))) as {
+  readonly handler?: unknown;
+};
 
 function verifiedGate(): string {
   try {

@@ -8,13 +8,10 @@ import { refuse } from './refusal.ts';
 import { cleanSurroundings } from './surroundings.ts';
 import { verifyProgram } from './verify.ts';
 
-/** `loader` is the URL of the entry, beside which everything lies. Returns what the program exports, or ends with 78. */
-export async function startProgram(loader: string, config: GateConfig): Promise<{ readonly handler?: unknown }> {
-  return await import(passGate(fileURLToPath(loader), config));
-}
-
-function passGate(loader: string, config: GateConfig): string {
+/** `url` is the entry's, beside which everything lies. Returns the URL of the program to import, or ends with 78. */
+export function passGate(url: string, config: GateConfig): string {
   try {
+    const loader = fileURLToPath(url);
     const removed = config.ownProcess
       ? cleanSurroundings({
           execPath: process.execPath,

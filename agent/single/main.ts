@@ -4,6 +4,8 @@
  */
 import { existsSync } from 'node:fs';
 import { pino } from 'pino';
+import { createProbe } from '../../lib/hardening/probe.ts';
+import { createProcessWatch } from '../../lib/hardening/watch.ts';
 import { runAgentProcess } from '../process.ts';
 import { localDisk } from '../updater/disk.ts';
 import { type Installation, verifySlot } from '../updater/installed.ts';
@@ -91,6 +93,7 @@ async function run(args: readonly string[], { isService }: { readonly isService:
       agentVersion: embedded.version,
       executable: process.execPath,
       programTrees: [layout.root],
+      watch: createProcessWatch(createProbe(undefined), Date.now),
       updates: (logger) => (isService ? watched(logger) : unwatched(logger)),
       ...(layout.root === installedRoot || existsSync(layout.stateFile)
         ? { stateDirectory: '/var/lib/holdfast-agent' }

@@ -5,11 +5,11 @@ import { StandaloneError } from '../../functions/standalone/errors.ts';
 import { createServerLog } from '../../functions/standalone/log.ts';
 import { requireGate } from '../../gate/required.ts';
 import { toBase64url } from '../../lib/crypto/encoding.ts';
+import type { VerifiedProgram } from '../../lib/crypto/program.ts';
 import { keepMemoryOutOfCores } from '../../lib/secrets/core-dumps.ts';
 import { collect, globalsOf, parseCount } from '../command.ts';
 import { CliError } from '../errors.ts';
 import type { Terminal } from '../terminal.ts';
-import { productVersion } from '../version.ts';
 
 type UpOptions = {
   readonly operatorKey?: readonly string[];
@@ -35,10 +35,10 @@ export function upCommand(terminal: Terminal): Command {
     )
     .action(async (options: UpOptions, command: Command) => {
       const { state, json } = globalsOf(command);
-      requireGate();
+      const program = requireGate();
       keepMemoryOutOfCores();
       const stopped = terminal.stopped();
-      const server = await open(state, options, terminal);
+      const server = await open(state, options, program, terminal);
       const { url, gateway, fleet } = server;
       const pin = toBase64url(fleet.pin);
       if (json) terminal.out(`${JSON.stringify({ url, gateway, fleet: fleet.descriptor.fleet, pin })}\n`);
@@ -57,14 +57,15 @@ export function upCommand(terminal: Terminal): Command {
     });
 }
 
-async function open(state: string, options: UpOptions, terminal: Terminal) {
+async function open(state: string, options: UpOptions, program: VerifiedProgram, terminal: Terminal) {
   const operatorKeys = (await Promise.all((options.operatorKey ?? []).map(readPublicKeys))).flat();
   // Only here: the whole server is behind this import, and every other verb is to start without it.
   const { startStandalone } = await import('../../functions/standalone/compose.ts');
   try {
     return await startStandalone({
       stateDirectory: state,
-      version: productVersion,
+      version: program.version,
+      program,
       logger: createServerLog({ write: (line) => terminal.err(line) }),
       founding: { name: options.name ?? 'holdfast', operatorKeys, threshold: options.threshold ?? 1 },
       ...(options.listen === undefined ? {} : { listen: options.listen }),

@@ -4,6 +4,7 @@
  */
 import { handle, type LambdaEvent } from 'hono/aws-lambda';
 import { z } from 'zod';
+import { requireGate } from '../../gate/required.ts';
 import { createAuthenticate } from '../../lib/access/authenticate.ts';
 import { createPasswords } from '../../lib/access/passwords.ts';
 import { createBasicProvider } from '../../lib/access/providers/basic.ts';
@@ -22,6 +23,7 @@ import { createAdminApp } from './app.ts';
 import { loginRoutes } from './routes/login.ts';
 import { adminRoutes } from './routes.ts';
 
+requireGate();
 const environment = readEnvironment('admin', process.env);
 const logger = createFunctionLog('admin');
 const now = Date.now;

@@ -4,7 +4,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { requireGate } from '../../gate/required.ts';
 import { openAuditWriter } from '../../lib/audit/writer.ts';
+import { watchServer } from '../../lib/hardening/record.ts';
 import { openNodeDirectory } from '../../lib/identity/directory.ts';
 import { readEnvironment } from '../aws/environment.ts';
 import { type Fleet, readFleet } from '../aws/fleet.ts';
@@ -19,6 +21,7 @@ import { type Gateway, startGateway } from './server.ts';
 const renewalMs = 86_400_000;
 const retryMs = 5_000;
 
+const program = requireGate();
 const environment = readEnvironment('gateway', process.env);
 const endpoint = process.env['AWS_ENDPOINT_URL_LAMBDA'];
 const logger = createFunctionLog('gateway');
@@ -55,6 +58,7 @@ async function run(): Promise<void> {
   const { origin } = fleet.descriptor.log;
   const audit = await openAuditWriter({ store, origin, writerId: writerId('gateway'), now });
   const directory = await openNodeDirectory({ store, now, logger });
+  const stopWatching = await watchServer({ audit, server: 'gateway', program, logger, now });
   const started = await startGateway(
     { store, blobs: openBlobs(environment), audit, directory, secrets, logger, now },
     {
@@ -73,6 +77,7 @@ async function run(): Promise<void> {
   });
   logger.info({ connections: started.connections }, 'The gateway drains');
   clearInterval(renewing);
+  stopWatching();
   await started.drain();
   await directory.close();
   await audit.close();

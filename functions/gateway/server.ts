@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import { recordOutcome } from '../../lib/artifacts/outcomes.ts';
 import type { AuditLog } from '../../lib/audit/port.ts';
 import type { LogSource } from '../../lib/audit/publication.ts';
+import { recordNodeFindings } from '../../lib/hardening/record.ts';
 import type { DirectoryChange, NodeDirectory } from '../../lib/identity/directory.ts';
 import type { BlobStore } from '../../lib/store/blobs.ts';
 import type { Store } from '../../lib/store/port.ts';
@@ -95,6 +96,7 @@ export async function startGateway(deps: GatewayDeps, options: GatewayOptions): 
       runs: createRunStore(store),
       facts: createFactsStore({ store, now }),
       builds,
+      recordFindings: (node, findings) => recordNodeFindings(audit, node.uuid, findings),
       recordUpdate: (node, outcome) => recordOutcome({ store, audit, now }, node, outcome),
       resolveSecrets: resolveSecretsHandler({
         store,

@@ -3,6 +3,7 @@
 import type { UpdateOutcome } from '../../lib/artifacts/outcomes.ts';
 import { wantedBuild } from '../../lib/artifacts/rings.ts';
 import { fromHex, toHex } from '../../lib/crypto/encoding.ts';
+import type { Finding } from '../../lib/hardening/finding.ts';
 import type { DirectoryNode, NodeDirectory } from '../../lib/identity/directory.ts';
 import type { ReleaseRef } from '../../lib/identity/nodes.ts';
 import type {
@@ -14,6 +15,7 @@ import type {
 import { type AnswerInit, decodeRequest, encodeAnswer, withCounter } from '../../lib/wire/messages.ts';
 import type { CurrentRelease } from './current-release.ts';
 import type { FactsStore } from './facts.ts';
+import { parseFindings } from './findings.ts';
 import type { GatewayLimits } from './limits.ts';
 import type { LogFollowing } from './log-following.ts';
 import type { Pacing } from './pacing.ts';
@@ -38,6 +40,7 @@ export type SessionDeps = {
   readonly builds: WantedBuilds;
   /** Durable, and counted, when it returns. */
   readonly recordUpdate: (node: DirectoryNode, outcome: UpdateOutcome) => Promise<void>;
+  readonly recordFindings: (node: DirectoryNode, findings: readonly Finding[]) => Promise<void>;
   readonly resolveSecrets: ResolveSecretsHandler;
   readonly now: () => number;
   readonly limits: Pick<GatewayLimits, 'maxBodyBytes' | 'maxInFlight'>;
@@ -67,6 +70,8 @@ export function sessionHandler(deps: SessionDeps): StreamHandler<Request> {
           return resolveSecrets(deps, verified, request.value, reply);
         case 'fetchBuild':
           return fetchBuild(deps, verified, toHex(request.value.sha256), reply);
+        case 'reportFindings':
+          return reportFindings(deps, verified, request.value.findings, reply);
         case 'reportUpdate':
           return reportUpdate(deps, verified, request.value, reply);
         case undefined:
@@ -161,6 +166,16 @@ async function reportUpdate(
 ) {
   await deps.recordUpdate(node, parseUpdateReport(report));
   answer(reply, counter, { case: 'reportUpdate', value: {} });
+}
+
+async function reportFindings(
+  deps: SessionDeps,
+  { node, counter }: VerifiedRequest<Request>,
+  findings: readonly unknown[],
+  reply: Reply,
+) {
+  await deps.recordFindings(node, parseFindings(findings));
+  answer(reply, counter, { case: 'reportFindings', value: {} });
 }
 
 async function resolveSecrets(

@@ -5,6 +5,7 @@
 import type { Context } from 'hono';
 import { handle, type LambdaEvent } from 'hono/aws-lambda';
 import { z } from 'zod';
+import { requireGate } from '../../gate/required.ts';
 import { openAuditWriter } from '../../lib/audit/writer.ts';
 import { fromBase64url, toBase64url } from '../../lib/crypto/encoding.ts';
 import { issueServerCertificate } from '../../lib/crypto/x509.ts';
@@ -17,6 +18,7 @@ import { once } from '../aws/once.ts';
 import { openKeys, openTable, writerId } from '../aws/resources.ts';
 import { createIdentityApp } from './app.ts';
 
+requireGate();
 const environment = readEnvironment('identity', process.env);
 const logger = createFunctionLog('identity');
 const now = Date.now;

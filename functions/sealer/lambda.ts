@@ -2,6 +2,7 @@
  * The sealer as a Lambda function, invoked by the table's stream and every 60 s. Both only say that it is time: what is
  * to be sealed is read from the table, so events may come twice, late or not at all.
  */
+import { requireGate } from '../../gate/required.ts';
 import { createSealer } from '../../lib/audit/sealer.ts';
 import { readEnvironment } from '../aws/environment.ts';
 import { isLogKeyOf, readFleet } from '../aws/fleet.ts';
@@ -9,6 +10,7 @@ import { createFunctionLog } from '../aws/log.ts';
 import { once } from '../aws/once.ts';
 import { openAnchor, openKeys, openPublication, openTable } from '../aws/resources.ts';
 
+requireGate();
 const environment = readEnvironment('sealer', process.env);
 const logger = createFunctionLog('sealer');
 const store = openTable(environment);

@@ -3,6 +3,7 @@
  * read them. The gateway alone invokes it, and gets bytes that one node can open. It has no door to the network.
  */
 import { z } from 'zod';
+import { requireGate } from '../../gate/required.ts';
 import { openAuditWriter } from '../../lib/audit/writer.ts';
 import { keepMemoryOutOfCores } from '../../lib/secrets/core-dumps.ts';
 import { readEnvironment } from '../aws/environment.ts';
@@ -15,6 +16,7 @@ import { formatAnswer } from './answer.ts';
 import { createSealing } from './seal.ts';
 
 keepMemoryOutOfCores();
+requireGate();
 const environment = readEnvironment('secrets', process.env);
 const logger = createFunctionLog('secrets');
 const now = Date.now;

@@ -8,7 +8,9 @@ import { openPublicationDirectory } from '../../lib/audit/publication-directory.
 import { createSealer } from '../../lib/audit/sealer.ts';
 import { systemActor } from '../../lib/audit/system-entry.ts';
 import { openAuditWriter } from '../../lib/audit/writer.ts';
+import type { VerifiedProgram } from '../../lib/crypto/program.ts';
 import { pemEncode } from '../../lib/crypto/x509.ts';
+import { watchServer } from '../../lib/hardening/record.ts';
 import { createNodeCertificates } from '../../lib/identity/certificates.ts';
 import { openNodeDirectory } from '../../lib/identity/directory.ts';
 import { openLocalKeys } from '../../lib/keys/local.ts';
@@ -41,6 +43,8 @@ import { startDelivery } from './siem.ts';
 export type StandaloneOptions = {
   readonly stateDirectory: string;
   readonly version: string;
+  /** What the startup gate verified: its process is watched. */
+  readonly program?: VerifiedProgram;
   readonly logger: Logger;
   readonly now?: () => number;
   /** For the first boot; afterwards the fleet is what it is. */
@@ -97,6 +101,10 @@ async function start(options: StandaloneOptions, closing: ReturnType<typeof clos
   const stopSealing = new AbortController();
   await recordFleet({ store, audit }, fleet);
   await audit.append(serverEvent('server.start', fleet, version));
+  const { program } = options;
+  if (program !== undefined) {
+    closing.add(await watchServer({ audit, server: fleet.descriptor.fleet, program, logger, now }));
+  }
   // Ends after the sealer, so that the last checkpoint is carried too.
   closing.add(await startDistribution({ config: config.log, log: fleet.descriptor.log, publication, logger }));
   const sealing = sealer.run(stopSealing.signal);

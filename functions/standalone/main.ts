@@ -44,6 +44,7 @@ async function main(): Promise<number> {
   const server = await startStandalone({
     stateDirectory: options.state,
     version: program.version,
+    program,
     logger: createServerLog(paths.serverLog),
     founding: { name: 'demo', operatorKeys: [operator.line], threshold: 1 },
   });

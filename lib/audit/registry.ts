@@ -42,6 +42,8 @@ export const operations = define({
   'audit.export': { code: 'HF0011', detail: z.strictObject({ size: z.int() }) },
   'server.start': { code: 'HF0020', detail: z.strictObject({ version: text(64) }) },
   'server.stop': { code: 'HF0021', detail: z.strictObject({ version: text(64) }) },
+  // Somebody else in a process of the server or of an agent: a warning, and nothing was stopped.
+  'process.finding': { code: 'HF0022', detail: z.strictObject({ kind: text(16), what: text(200) }) },
   'fleet.create': {
     code: 'HF0030',
     detail: z.strictObject({ pin: text(64), threshold: z.int(), operators: z.array(fingerprint).max(64) }),

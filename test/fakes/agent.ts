@@ -8,6 +8,7 @@ import type { FactsSource } from '../../agent/facts-source.ts';
 import type { OfferedBuild, Session, UpdateReport } from '../../agent/session.ts';
 import { SessionError } from '../../agent/session-error.ts';
 import { openStateDirectory, type StateDirectory } from '../../agent/state.ts';
+import type { Finding } from '../../lib/hardening/finding.ts';
 import type { Facts } from '../../lib/policy/facts.ts';
 import { type Crate, type CrateResource, contentOf, formatCrate, type Manifest } from '../../lib/policy/model.ts';
 import { createOperator, manifestBytes, noon } from './policy.ts';
@@ -92,6 +93,7 @@ export function createFakeGateway(fleet: AgentFleet) {
     /** A build that it wants of the agent, and what it hears of it. */
     build: undefined as OfferedBuild | undefined,
     updates: [] as UpdateReport[],
+    findings: [] as Finding[],
     /** What the next call of any kind throws. */
     failure: undefined as SessionError | undefined,
     end(_error: SessionError): void {},
@@ -136,6 +138,10 @@ export function createFakeGateway(fleet: AgentFleet) {
       async reportFacts(bytes) {
         guard();
         gateway.facts.push(bytes);
+      },
+      async reportFindings(findings) {
+        guard();
+        gateway.findings.push(...findings);
       },
       async fetchBuild() {
         guard();

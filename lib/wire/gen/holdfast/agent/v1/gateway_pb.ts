@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file holdfast/agent/v1/gateway.proto.
  */
 export const file_holdfast_agent_v1_gateway: GenFile = /*@__PURE__*/
-  fileDesc("Ch9ob2xkZmFzdC9hZ2VudC92MS9nYXRld2F5LnByb3RvEhFob2xkZmFzdC5hZ2VudC52MSI8CghFbnZlbG9wZRIPCgdjb3VudGVyGAEgASgNEhEKCXNpZ25hdHVyZRgCIAEoDBIMCgRib2R5GAMgASgMInoKCUNoYWxsZW5nZRIRCgljaGFsbGVuZ2UYASABKAwSLwoLc2VydmVyX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBmxpbWl0cxgDIAEoCzIZLmhvbGRmYXN0LmFnZW50LnYxLkxpbWl0cyI3CgZMaW1pdHMSFgoObWF4X2JvZHlfYnl0ZXMYASABKA0SFQoNbWF4X2luX2ZsaWdodBgCIAEoDSLMAwoHUmVxdWVzdBIuCghjaGVja19pbhgBIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLkNoZWNrSW5IABIyCgpyZXBvcnRfcnVuGAIgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0UnVuSAASOAoNZmV0Y2hfcmVsZWFzZRgDIAEoCzIfLmhvbGRmYXN0LmFnZW50LnYxLkZldGNoUmVsZWFzZUgAEjwKD3Jlc29sdmVfc2VjcmV0cxgEIAEoCzIhLmhvbGRmYXN0LmFnZW50LnYxLlJlc29sdmVTZWNyZXRzSAASNgoMcmVwb3J0X2ZhY3RzGAogASgLMh4uaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0RmFjdHNIABIyCgpmb2xsb3dfbG9nGB4gASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuRm9sbG93TG9nSAASNAoLZmV0Y2hfYnVpbGQYKCABKAsyHS5ob2xkZmFzdC5hZ2VudC52MS5GZXRjaEJ1aWxkSAASOAoNcmVwb3J0X3VwZGF0ZRgpIAEoCzIfLmhvbGRmYXN0LmFnZW50LnYxLlJlcG9ydFVwZGF0ZUgAQgkKB3JlcXVlc3QiGQoJRm9sbG93TG9nEgwKBHNpemUYASABKAQifQoHQ2hlY2tJbhIWCg5yZWxlYXNlX251bWJlchgBIAEoDRIWCg5yZWxlYXNlX2RpZ2VzdBgCIAEoDBIVCg1hZ2VudF92ZXJzaW9uGAMgASgJEhUKDXNlY3JldHNfZXBvY2gYBCABKA0SFAoMZmFjdHNfZGlnZXN0GAogASgMIhwKC1JlcG9ydEZhY3RzEg0KBWZhY3RzGAEgASgMIjkKCVJlcG9ydFJ1bhIsCgZyZXBvcnQYASABKAsyHC5ob2xkZmFzdC5hZ2VudC52MS5SdW5SZXBvcnQi9wEKCVJ1blJlcG9ydBIOCgZydW5faWQYASABKAkSKwoHc3RhcnRlZBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLZHVyYXRpb25fbXMYAyABKA0SFgoOcmVsZWFzZV9udW1iZXIYBCABKA0SFgoOcmVsZWFzZV9kaWdlc3QYBSABKAwSDwoHZHJ5X3J1bhgGIAEoCBIyCgdyZXN1bHRzGAcgAygLMiEuaG9sZGZhc3QuYWdlbnQudjEuUmVzb3VyY2VSZXN1bHQSFAoMZHJvcHBlZF9ydW5zGAggASgNEg0KBWVycm9yGAkgASgJInYKDlJlc291cmNlUmVzdWx0EhAKCHJlc291cmNlGAEgASgJEi0KBnJlc3VsdBgCIAEoDjIdLmhvbGRmYXN0LmFnZW50LnYxLlJlc3VsdEtpbmQSDgoGcmVhc29uGAMgASgJEhMKC2R1cmF0aW9uX21zGAQgASgNIg4KDEZldGNoUmVsZWFzZSI3Cg5SZXNvbHZlU2VjcmV0cxIWCg5yZWxlYXNlX2RpZ2VzdBgBIAEoDBINCgVwYXRocxgCIAMoCSIhCg9Eb3dubG9hZFJlcXVlc3QSDgoGZGlnZXN0GAEgASgMIpYFCgZBbnN3ZXISDwoHY291bnRlchgBIAEoDRIxCgljaGFsbGVuZ2UYAiABKAsyHC5ob2xkZmFzdC5hZ2VudC52MS5DaGFsbGVuZ2VIABI0CghjaGVja19pbhgDIAEoCzIgLmhvbGRmYXN0LmFnZW50LnYxLkNoZWNrSW5BbnN3ZXJIABI4CgpyZXBvcnRfcnVuGAQgASgLMiIuaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0UnVuQW5zd2VySAASPgoNZmV0Y2hfcmVsZWFzZRgFIAEoCzIlLmhvbGRmYXN0LmFnZW50LnYxLkZldGNoUmVsZWFzZUFuc3dlckgAEi0KB3JlZnVzYWwYBiABKAsyGi5ob2xkZmFzdC5hZ2VudC52MS5SZWZ1c2FsSAASJwoEcHVzaBgHIAEoCzIXLmhvbGRmYXN0LmFnZW50LnYxLlB1c2hIABJCCg9yZXNvbHZlX3NlY3JldHMYCCABKAsyJy5ob2xkZmFzdC5hZ2VudC52MS5SZXNvbHZlU2VjcmV0c0Fuc3dlckgAEjwKDHJlcG9ydF9mYWN0cxgUIAEoCzIkLmhvbGRmYXN0LmFnZW50LnYxLlJlcG9ydEZhY3RzQW5zd2VySAASOAoKZm9sbG93X2xvZxgeIAEoCzIiLmhvbGRmYXN0LmFnZW50LnYxLkZvbGxvd0xvZ0Fuc3dlckgAEjoKC2ZldGNoX2J1aWxkGCggASgLMiMuaG9sZGZhc3QuYWdlbnQudjEuRmV0Y2hCdWlsZEFuc3dlckgAEj4KDXJlcG9ydF91cGRhdGUYKSABKAsyJS5ob2xkZmFzdC5hZ2VudC52MS5SZXBvcnRVcGRhdGVBbnN3ZXJIAEIICgZhbnN3ZXIiNAoPRm9sbG93TG9nQW5zd2VyEhIKCmNoZWNrcG9pbnQYASABKAwSDQoFcHJvb2YYAiADKAwiygEKDUNoZWNrSW5BbnN3ZXISGAoQbmV4dF9jaGVja19pbl9tcxgBIAEoDRIuCgdyZWxlYXNlGAIgASgLMh0uaG9sZGZhc3QuYWdlbnQudjEuUmVsZWFzZVJlZhITCgtxdWFyYW50aW5lZBgDIAEoCBIVCg1zZWNyZXRzX2Vwb2NoGAQgASgNEhQKDGZhY3RzX3dhbnRlZBgKIAEoCBItCgVidWlsZBgoIAEoCzIeLmhvbGRmYXN0LmFnZW50LnYxLldhbnRlZEJ1aWxkIj8KC1dhbnRlZEJ1aWxkEg8KB3JvbGxvdXQYASABKA0SDwoHdmVyc2lvbhgCIAEoCRIOCgZzaGEyNTYYAyABKAwiHAoKRmV0Y2hCdWlsZBIOCgZzaGEyNTYYASABKAwiMwoQRmV0Y2hCdWlsZEFuc3dlchIQCghtYW5pZmVzdBgBIAEoDBINCgVwYXJ0cxgCIAMoDCJ/CgxSZXBvcnRVcGRhdGUSDwoHcm9sbG91dBgBIAEoDRIPCgd2ZXJzaW9uGAIgASgJEi8KBnJlc3VsdBgDIAEoDjIfLmhvbGRmYXN0LmFnZW50LnYxLlVwZGF0ZVJlc3VsdBIOCgZyZWFzb24YBCABKAkSDAoEZnJvbRgFIAEoCSIUChJSZXBvcnRVcGRhdGVBbnN3ZXIiLAoKUmVsZWFzZVJlZhIOCgZudW1iZXIYASABKA0SDgoGZGlnZXN0GAIgASgMIhEKD1JlcG9ydFJ1bkFuc3dlciITChFSZXBvcnRGYWN0c0Fuc3dlciI6ChJGZXRjaFJlbGVhc2VBbnN3ZXISEAoIbWFuaWZlc3QYASABKAwSEgoKc2lnbmF0dXJlcxgCIAMoCSJZChRSZXNvbHZlU2VjcmV0c0Fuc3dlchINCgVlcG9jaBgBIAEoDRIyCgdzZWNyZXRzGAIgAygLMiEuaG9sZGZhc3QuYWdlbnQudjEuUmVzb2x2ZWRTZWNyZXQibQoOUmVzb2x2ZWRTZWNyZXQSDAoEcGF0aBgBIAEoCRIxCgZzZWFsZWQYAiABKAsyHy5ob2xkZmFzdC5hZ2VudC52MS5TZWFsZWRTZWNyZXRIABIQCgZyZWFzb24YAyABKAlIAEIICgZyZXN1bHQiQAoMU2VhbGVkU2VjcmV0Eg8KB3ZlcnNpb24YASABKA0SCwoDZW5jGAIgASgMEhIKCmNpcGhlcnRleHQYAyABKAwiKgoHUmVmdXNhbBIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCSKUAQoEUHVzaBIwCgdyZWxlYXNlGAEgASgLMh0uaG9sZGZhc3QuYWdlbnQudjEuUmVsZWFzZVJlZkgAEicKBHdha2UYAiABKAsyFy5ob2xkZmFzdC5hZ2VudC52MS5XYWtlSAASKQoFZHJhaW4YAyABKAsyGC5ob2xkZmFzdC5hZ2VudC52MS5EcmFpbkgAQgYKBHB1c2giEwoEV2FrZRILCgNydW4YASABKAgiIwoFRHJhaW4SGgoScmVjb25uZWN0X2FmdGVyX21zGAEgASgNIqkBCgVDaHVuaxIxCgljaGFsbGVuZ2UYASABKAsyHC5ob2xkZmFzdC5hZ2VudC52MS5DaGFsbGVuZ2VIABIOCgRkYXRhGAIgASgMSAASJQoDZW5kGAMgASgLMhYuaG9sZGZhc3QuYWdlbnQudjEuRW5kSAASLQoHcmVmdXNhbBgEIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLlJlZnVzYWxIAEIHCgVjaHVuayIaCgNFbmQSEwoLdG90YWxfYnl0ZXMYASABKA0q2QEKClJlc3VsdEtpbmQSGwoXUkVTVUxUX0tJTkRfVU5TUEVDSUZJRUQQABIZChVSRVNVTFRfS0lORF9VTkNIQU5HRUQQARIXChNSRVNVTFRfS0lORF9DUkVBVEVEEAISFwoTUkVTVUxUX0tJTkRfVVBEQVRFRBADEhcKE1JFU1VMVF9LSU5EX1JFTU9WRUQQBBIXChNSRVNVTFRfS0lORF9TS0lQUEVEEAUSFwoTUkVTVUxUX0tJTkRfQkxPQ0tFRBAGEhYKElJFU1VMVF9LSU5EX0ZBSUxFRBAHKqQBCgxVcGRhdGVSZXN1bHQSHQoZVVBEQVRFX1JFU1VMVF9VTlNQRUNJRklFRBAAEhsKF1VQREFURV9SRVNVTFRfQ09ORklSTUVEEAESHQoZVVBEQVRFX1JFU1VMVF9ST0xMRURfQkFDSxACEhkKFVVQREFURV9SRVNVTFRfUkVGVVNFRBADEh4KGlVQREFURV9SRVNVTFRfTk9UX1BPU1NJQkxFEAQylwEKB0dhdGV3YXkSRQoHU2Vzc2lvbhIbLmhvbGRmYXN0LmFnZW50LnYxLkVudmVsb3BlGhkuaG9sZGZhc3QuYWdlbnQudjEuQW5zd2VyKAEwARJFCghEb3dubG9hZBIbLmhvbGRmYXN0LmFnZW50LnYxLkVudmVsb3BlGhguaG9sZGZhc3QuYWdlbnQudjEuQ2h1bmsoATABYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("Ch9ob2xkZmFzdC9hZ2VudC92MS9nYXRld2F5LnByb3RvEhFob2xkZmFzdC5hZ2VudC52MSI8CghFbnZlbG9wZRIPCgdjb3VudGVyGAEgASgNEhEKCXNpZ25hdHVyZRgCIAEoDBIMCgRib2R5GAMgASgMInoKCUNoYWxsZW5nZRIRCgljaGFsbGVuZ2UYASABKAwSLwoLc2VydmVyX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBmxpbWl0cxgDIAEoCzIZLmhvbGRmYXN0LmFnZW50LnYxLkxpbWl0cyI3CgZMaW1pdHMSFgoObWF4X2JvZHlfYnl0ZXMYASABKA0SFQoNbWF4X2luX2ZsaWdodBgCIAEoDSKKBAoHUmVxdWVzdBIuCghjaGVja19pbhgBIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLkNoZWNrSW5IABIyCgpyZXBvcnRfcnVuGAIgASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0UnVuSAASOAoNZmV0Y2hfcmVsZWFzZRgDIAEoCzIfLmhvbGRmYXN0LmFnZW50LnYxLkZldGNoUmVsZWFzZUgAEjwKD3Jlc29sdmVfc2VjcmV0cxgEIAEoCzIhLmhvbGRmYXN0LmFnZW50LnYxLlJlc29sdmVTZWNyZXRzSAASNgoMcmVwb3J0X2ZhY3RzGAogASgLMh4uaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0RmFjdHNIABIyCgpmb2xsb3dfbG9nGB4gASgLMhwuaG9sZGZhc3QuYWdlbnQudjEuRm9sbG93TG9nSAASNAoLZmV0Y2hfYnVpbGQYKCABKAsyHS5ob2xkZmFzdC5hZ2VudC52MS5GZXRjaEJ1aWxkSAASOAoNcmVwb3J0X3VwZGF0ZRgpIAEoCzIfLmhvbGRmYXN0LmFnZW50LnYxLlJlcG9ydFVwZGF0ZUgAEjwKD3JlcG9ydF9maW5kaW5ncxgyIAEoCzIhLmhvbGRmYXN0LmFnZW50LnYxLlJlcG9ydEZpbmRpbmdzSABCCQoHcmVxdWVzdCIZCglGb2xsb3dMb2cSDAoEc2l6ZRgBIAEoBCJ9CgdDaGVja0luEhYKDnJlbGVhc2VfbnVtYmVyGAEgASgNEhYKDnJlbGVhc2VfZGlnZXN0GAIgASgMEhUKDWFnZW50X3ZlcnNpb24YAyABKAkSFQoNc2VjcmV0c19lcG9jaBgEIAEoDRIUCgxmYWN0c19kaWdlc3QYCiABKAwiHAoLUmVwb3J0RmFjdHMSDQoFZmFjdHMYASABKAwiOQoJUmVwb3J0UnVuEiwKBnJlcG9ydBgBIAEoCzIcLmhvbGRmYXN0LmFnZW50LnYxLlJ1blJlcG9ydCL3AQoJUnVuUmVwb3J0Eg4KBnJ1bl9pZBgBIAEoCRIrCgdzdGFydGVkGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkdXJhdGlvbl9tcxgDIAEoDRIWCg5yZWxlYXNlX251bWJlchgEIAEoDRIWCg5yZWxlYXNlX2RpZ2VzdBgFIAEoDBIPCgdkcnlfcnVuGAYgASgIEjIKB3Jlc3VsdHMYByADKAsyIS5ob2xkZmFzdC5hZ2VudC52MS5SZXNvdXJjZVJlc3VsdBIUCgxkcm9wcGVkX3J1bnMYCCABKA0SDQoFZXJyb3IYCSABKAkidgoOUmVzb3VyY2VSZXN1bHQSEAoIcmVzb3VyY2UYASABKAkSLQoGcmVzdWx0GAIgASgOMh0uaG9sZGZhc3QuYWdlbnQudjEuUmVzdWx0S2luZBIOCgZyZWFzb24YAyABKAkSEwoLZHVyYXRpb25fbXMYBCABKA0iDgoMRmV0Y2hSZWxlYXNlIjcKDlJlc29sdmVTZWNyZXRzEhYKDnJlbGVhc2VfZGlnZXN0GAEgASgMEg0KBXBhdGhzGAIgAygJIiEKD0Rvd25sb2FkUmVxdWVzdBIOCgZkaWdlc3QYASABKAwi2gUKBkFuc3dlchIPCgdjb3VudGVyGAEgASgNEjEKCWNoYWxsZW5nZRgCIAEoCzIcLmhvbGRmYXN0LmFnZW50LnYxLkNoYWxsZW5nZUgAEjQKCGNoZWNrX2luGAMgASgLMiAuaG9sZGZhc3QuYWdlbnQudjEuQ2hlY2tJbkFuc3dlckgAEjgKCnJlcG9ydF9ydW4YBCABKAsyIi5ob2xkZmFzdC5hZ2VudC52MS5SZXBvcnRSdW5BbnN3ZXJIABI+Cg1mZXRjaF9yZWxlYXNlGAUgASgLMiUuaG9sZGZhc3QuYWdlbnQudjEuRmV0Y2hSZWxlYXNlQW5zd2VySAASLQoHcmVmdXNhbBgGIAEoCzIaLmhvbGRmYXN0LmFnZW50LnYxLlJlZnVzYWxIABInCgRwdXNoGAcgASgLMhcuaG9sZGZhc3QuYWdlbnQudjEuUHVzaEgAEkIKD3Jlc29sdmVfc2VjcmV0cxgIIAEoCzInLmhvbGRmYXN0LmFnZW50LnYxLlJlc29sdmVTZWNyZXRzQW5zd2VySAASPAoMcmVwb3J0X2ZhY3RzGBQgASgLMiQuaG9sZGZhc3QuYWdlbnQudjEuUmVwb3J0RmFjdHNBbnN3ZXJIABI4Cgpmb2xsb3dfbG9nGB4gASgLMiIuaG9sZGZhc3QuYWdlbnQudjEuRm9sbG93TG9nQW5zd2VySAASOgoLZmV0Y2hfYnVpbGQYKCABKAsyIy5ob2xkZmFzdC5hZ2VudC52MS5GZXRjaEJ1aWxkQW5zd2VySAASPgoNcmVwb3J0X3VwZGF0ZRgpIAEoCzIlLmhvbGRmYXN0LmFnZW50LnYxLlJlcG9ydFVwZGF0ZUFuc3dlckgAEkIKD3JlcG9ydF9maW5kaW5ncxgyIAEoCzInLmhvbGRmYXN0LmFnZW50LnYxLlJlcG9ydEZpbmRpbmdzQW5zd2VySABCCAoGYW5zd2VyIjQKD0ZvbGxvd0xvZ0Fuc3dlchISCgpjaGVja3BvaW50GAEgASgMEg0KBXByb29mGAIgAygMIsoBCg1DaGVja0luQW5zd2VyEhgKEG5leHRfY2hlY2tfaW5fbXMYASABKA0SLgoHcmVsZWFzZRgCIAEoCzIdLmhvbGRmYXN0LmFnZW50LnYxLlJlbGVhc2VSZWYSEwoLcXVhcmFudGluZWQYAyABKAgSFQoNc2VjcmV0c19lcG9jaBgEIAEoDRIUCgxmYWN0c193YW50ZWQYCiABKAgSLQoFYnVpbGQYKCABKAsyHi5ob2xkZmFzdC5hZ2VudC52MS5XYW50ZWRCdWlsZCI/CgtXYW50ZWRCdWlsZBIPCgdyb2xsb3V0GAEgASgNEg8KB3ZlcnNpb24YAiABKAkSDgoGc2hhMjU2GAMgASgMIhwKCkZldGNoQnVpbGQSDgoGc2hhMjU2GAEgASgMIjMKEEZldGNoQnVpbGRBbnN3ZXISEAoIbWFuaWZlc3QYASABKAwSDQoFcGFydHMYAiADKAwifwoMUmVwb3J0VXBkYXRlEg8KB3JvbGxvdXQYASABKA0SDwoHdmVyc2lvbhgCIAEoCRIvCgZyZXN1bHQYAyABKA4yHy5ob2xkZmFzdC5hZ2VudC52MS5VcGRhdGVSZXN1bHQSDgoGcmVhc29uGAQgASgJEgwKBGZyb20YBSABKAkiFAoSUmVwb3J0VXBkYXRlQW5zd2VyIj4KDlJlcG9ydEZpbmRpbmdzEiwKCGZpbmRpbmdzGAEgAygLMhouaG9sZGZhc3QuYWdlbnQudjEuRmluZGluZyIlCgdGaW5kaW5nEgwKBGtpbmQYASABKAkSDAoEd2hhdBgCIAEoCSIWChRSZXBvcnRGaW5kaW5nc0Fuc3dlciIsCgpSZWxlYXNlUmVmEg4KBm51bWJlchgBIAEoDRIOCgZkaWdlc3QYAiABKAwiEQoPUmVwb3J0UnVuQW5zd2VyIhMKEVJlcG9ydEZhY3RzQW5zd2VyIjoKEkZldGNoUmVsZWFzZUFuc3dlchIQCghtYW5pZmVzdBgBIAEoDBISCgpzaWduYXR1cmVzGAIgAygJIlkKFFJlc29sdmVTZWNyZXRzQW5zd2VyEg0KBWVwb2NoGAEgASgNEjIKB3NlY3JldHMYAiADKAsyIS5ob2xkZmFzdC5hZ2VudC52MS5SZXNvbHZlZFNlY3JldCJtCg5SZXNvbHZlZFNlY3JldBIMCgRwYXRoGAEgASgJEjEKBnNlYWxlZBgCIAEoCzIfLmhvbGRmYXN0LmFnZW50LnYxLlNlYWxlZFNlY3JldEgAEhAKBnJlYXNvbhgDIAEoCUgAQggKBnJlc3VsdCJACgxTZWFsZWRTZWNyZXQSDwoHdmVyc2lvbhgBIAEoDRILCgNlbmMYAiABKAwSEgoKY2lwaGVydGV4dBgDIAEoDCIqCgdSZWZ1c2FsEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJIpQBCgRQdXNoEjAKB3JlbGVhc2UYASABKAsyHS5ob2xkZmFzdC5hZ2VudC52MS5SZWxlYXNlUmVmSAASJwoEd2FrZRgCIAEoCzIXLmhvbGRmYXN0LmFnZW50LnYxLldha2VIABIpCgVkcmFpbhgDIAEoCzIYLmhvbGRmYXN0LmFnZW50LnYxLkRyYWluSABCBgoEcHVzaCITCgRXYWtlEgsKA3J1bhgBIAEoCCIjCgVEcmFpbhIaChJyZWNvbm5lY3RfYWZ0ZXJfbXMYASABKA0iqQEKBUNodW5rEjEKCWNoYWxsZW5nZRgBIAEoCzIcLmhvbGRmYXN0LmFnZW50LnYxLkNoYWxsZW5nZUgAEg4KBGRhdGEYAiABKAxIABIlCgNlbmQYAyABKAsyFi5ob2xkZmFzdC5hZ2VudC52MS5FbmRIABItCgdyZWZ1c2FsGAQgASgLMhouaG9sZGZhc3QuYWdlbnQudjEuUmVmdXNhbEgAQgcKBWNodW5rIhoKA0VuZBITCgt0b3RhbF9ieXRlcxgBIAEoDSrZAQoKUmVzdWx0S2luZBIbChdSRVNVTFRfS0lORF9VTlNQRUNJRklFRBAAEhkKFVJFU1VMVF9LSU5EX1VOQ0hBTkdFRBABEhcKE1JFU1VMVF9LSU5EX0NSRUFURUQQAhIXChNSRVNVTFRfS0lORF9VUERBVEVEEAMSFwoTUkVTVUxUX0tJTkRfUkVNT1ZFRBAEEhcKE1JFU1VMVF9LSU5EX1NLSVBQRUQQBRIXChNSRVNVTFRfS0lORF9CTE9DS0VEEAYSFgoSUkVTVUxUX0tJTkRfRkFJTEVEEAcqpAEKDFVwZGF0ZVJlc3VsdBIdChlVUERBVEVfUkVTVUxUX1VOU1BFQ0lGSUVEEAASGwoXVVBEQVRFX1JFU1VMVF9DT05GSVJNRUQQARIdChlVUERBVEVfUkVTVUxUX1JPTExFRF9CQUNLEAISGQoVVVBEQVRFX1JFU1VMVF9SRUZVU0VEEAMSHgoaVVBEQVRFX1JFU1VMVF9OT1RfUE9TU0lCTEUQBDKXAQoHR2F0ZXdheRJFCgdTZXNzaW9uEhsuaG9sZGZhc3QuYWdlbnQudjEuRW52ZWxvcGUaGS5ob2xkZmFzdC5hZ2VudC52MS5BbnN3ZXIoATABEkUKCERvd25sb2FkEhsuaG9sZGZhc3QuYWdlbnQudjEuRW52ZWxvcGUaGC5ob2xkZmFzdC5hZ2VudC52MS5DaHVuaygBMAFiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * A signed request. The signature (Ed25519, 64 bytes, node identity key) covers
@@ -166,6 +166,12 @@ export type Request = Message<"holdfast.agent.v1.Request"> & {
      */
     value: ReportUpdate;
     case: "reportUpdate";
+  } | {
+    /**
+     * @generated from field: holdfast.agent.v1.ReportFindings report_findings = 50;
+     */
+    value: ReportFindings;
+    case: "reportFindings";
   } | { case: undefined; value?: undefined };
 };
 
@@ -543,6 +549,12 @@ export type Answer = Message<"holdfast.agent.v1.Answer"> & {
      */
     value: ReportUpdateAnswer;
     case: "reportUpdate";
+  } | {
+    /**
+     * @generated from field: holdfast.agent.v1.ReportFindingsAnswer report_findings = 50;
+     */
+    value: ReportFindingsAnswer;
+    case: "reportFindings";
   } | { case: undefined; value?: undefined };
 };
 
@@ -784,6 +796,72 @@ export const ReportUpdateAnswerSchema: GenMessage<ReportUpdateAnswer, {validType
   messageDesc(file_holdfast_agent_v1_gateway, 20);
 
 /**
+ * What the agent found in its own process. Each becomes an entry of the audit log, and nothing else.
+ *
+ * @generated from message holdfast.agent.v1.ReportFindings
+ */
+export type ReportFindings = Message<"holdfast.agent.v1.ReportFindings"> & {
+  /**
+   * At most 16.
+   *
+   * @generated from field: repeated holdfast.agent.v1.Finding findings = 1;
+   */
+  findings: Finding[];
+};
+
+export type ReportFindingsValid = ReportFindings;
+
+/**
+ * Describes the message holdfast.agent.v1.ReportFindings.
+ * Use `create(ReportFindingsSchema)` to create a new message.
+ */
+export const ReportFindingsSchema: GenMessage<ReportFindings, {validType: ReportFindingsValid}> = /*@__PURE__*/
+  messageDesc(file_holdfast_agent_v1_gateway, 21);
+
+/**
+ * @generated from message holdfast.agent.v1.Finding
+ */
+export type Finding = Message<"holdfast.agent.v1.Finding"> & {
+  /**
+   * One word, as in docs/hardening.md: "tracer", "mapping", …
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * Printable ASCII, at most 200 characters.
+   *
+   * @generated from field: string what = 2;
+   */
+  what: string;
+};
+
+export type FindingValid = Finding;
+
+/**
+ * Describes the message holdfast.agent.v1.Finding.
+ * Use `create(FindingSchema)` to create a new message.
+ */
+export const FindingSchema: GenMessage<Finding, {validType: FindingValid}> = /*@__PURE__*/
+  messageDesc(file_holdfast_agent_v1_gateway, 22);
+
+/**
+ * @generated from message holdfast.agent.v1.ReportFindingsAnswer
+ */
+export type ReportFindingsAnswer = Message<"holdfast.agent.v1.ReportFindingsAnswer"> & {
+};
+
+export type ReportFindingsAnswerValid = ReportFindingsAnswer;
+
+/**
+ * Describes the message holdfast.agent.v1.ReportFindingsAnswer.
+ * Use `create(ReportFindingsAnswerSchema)` to create a new message.
+ */
+export const ReportFindingsAnswerSchema: GenMessage<ReportFindingsAnswer, {validType: ReportFindingsAnswerValid}> = /*@__PURE__*/
+  messageDesc(file_holdfast_agent_v1_gateway, 23);
+
+/**
  * @generated from message holdfast.agent.v1.ReleaseRef
  */
 export type ReleaseRef = Message<"holdfast.agent.v1.ReleaseRef"> & {
@@ -805,7 +883,7 @@ export type ReleaseRefValid = ReleaseRef;
  * Use `create(ReleaseRefSchema)` to create a new message.
  */
 export const ReleaseRefSchema: GenMessage<ReleaseRef, {validType: ReleaseRefValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 21);
+  messageDesc(file_holdfast_agent_v1_gateway, 24);
 
 /**
  * @generated from message holdfast.agent.v1.ReportRunAnswer
@@ -820,7 +898,7 @@ export type ReportRunAnswerValid = ReportRunAnswer;
  * Use `create(ReportRunAnswerSchema)` to create a new message.
  */
 export const ReportRunAnswerSchema: GenMessage<ReportRunAnswer, {validType: ReportRunAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 22);
+  messageDesc(file_holdfast_agent_v1_gateway, 25);
 
 /**
  * @generated from message holdfast.agent.v1.ReportFactsAnswer
@@ -835,7 +913,7 @@ export type ReportFactsAnswerValid = ReportFactsAnswer;
  * Use `create(ReportFactsAnswerSchema)` to create a new message.
  */
 export const ReportFactsAnswerSchema: GenMessage<ReportFactsAnswer, {validType: ReportFactsAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 23);
+  messageDesc(file_holdfast_agent_v1_gateway, 26);
 
 /**
  * @generated from message holdfast.agent.v1.FetchReleaseAnswer
@@ -863,7 +941,7 @@ export type FetchReleaseAnswerValid = FetchReleaseAnswer;
  * Use `create(FetchReleaseAnswerSchema)` to create a new message.
  */
 export const FetchReleaseAnswerSchema: GenMessage<FetchReleaseAnswer, {validType: FetchReleaseAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 24);
+  messageDesc(file_holdfast_agent_v1_gateway, 27);
 
 /**
  * @generated from message holdfast.agent.v1.ResolveSecretsAnswer
@@ -891,7 +969,7 @@ export type ResolveSecretsAnswerValid = ResolveSecretsAnswer;
  * Use `create(ResolveSecretsAnswerSchema)` to create a new message.
  */
 export const ResolveSecretsAnswerSchema: GenMessage<ResolveSecretsAnswer, {validType: ResolveSecretsAnswerValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 25);
+  messageDesc(file_holdfast_agent_v1_gateway, 28);
 
 /**
  * @generated from message holdfast.agent.v1.ResolvedSecret
@@ -929,7 +1007,7 @@ export type ResolvedSecretValid = ResolvedSecret;
  * Use `create(ResolvedSecretSchema)` to create a new message.
  */
 export const ResolvedSecretSchema: GenMessage<ResolvedSecret, {validType: ResolvedSecretValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 26);
+  messageDesc(file_holdfast_agent_v1_gateway, 29);
 
 /**
  * HPKE base mode (RFC 9180) to the node's sealing key, with info "holdfast/secret/v1" and as additional data
@@ -965,7 +1043,7 @@ export type SealedSecretValid = SealedSecret;
  * Use `create(SealedSecretSchema)` to create a new message.
  */
 export const SealedSecretSchema: GenMessage<SealedSecret, {validType: SealedSecretValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 27);
+  messageDesc(file_holdfast_agent_v1_gateway, 30);
 
 /**
  * A request that was authentic but can't be served. The stream goes on.
@@ -993,7 +1071,7 @@ export type RefusalValid = Refusal;
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal, {validType: RefusalValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 28);
+  messageDesc(file_holdfast_agent_v1_gateway, 31);
 
 /**
  * @generated from message holdfast.agent.v1.Push
@@ -1034,7 +1112,7 @@ export type PushValid = Push;
  * Use `create(PushSchema)` to create a new message.
  */
 export const PushSchema: GenMessage<Push, {validType: PushValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 29);
+  messageDesc(file_holdfast_agent_v1_gateway, 32);
 
 /**
  * @generated from message holdfast.agent.v1.Wake
@@ -1055,7 +1133,7 @@ export type WakeValid = Wake;
  * Use `create(WakeSchema)` to create a new message.
  */
 export const WakeSchema: GenMessage<Wake, {validType: WakeValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 30);
+  messageDesc(file_holdfast_agent_v1_gateway, 33);
 
 /**
  * @generated from message holdfast.agent.v1.Drain
@@ -1074,7 +1152,7 @@ export type DrainValid = Drain;
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain, {validType: DrainValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 31);
+  messageDesc(file_holdfast_agent_v1_gateway, 34);
 
 /**
  * @generated from message holdfast.agent.v1.Chunk
@@ -1121,7 +1199,7 @@ export type ChunkValid = Chunk;
  * Use `create(ChunkSchema)` to create a new message.
  */
 export const ChunkSchema: GenMessage<Chunk, {validType: ChunkValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 32);
+  messageDesc(file_holdfast_agent_v1_gateway, 35);
 
 /**
  * @generated from message holdfast.agent.v1.End
@@ -1140,7 +1218,7 @@ export type EndValid = End;
  * Use `create(EndSchema)` to create a new message.
  */
 export const EndSchema: GenMessage<End, {validType: EndValid}> = /*@__PURE__*/
-  messageDesc(file_holdfast_agent_v1_gateway, 33);
+  messageDesc(file_holdfast_agent_v1_gateway, 36);
 
 /**
  * @generated from enum holdfast.agent.v1.ResultKind
