@@ -54,6 +54,7 @@ const ecs = {
   hostAccess: { category: ['host'], type: ['access'] },
   start: { category: ['process'], type: ['start'] },
   stop: { category: ['process'], type: ['end'] },
+  finding: { category: ['intrusion_detection', 'process'], type: ['info'] },
 } as const;
 
 const mapping = (
@@ -78,6 +79,7 @@ const table: Readonly<Record<OperationType, Mapping>> = {
   'audit.export': mapping(3004, 'Read', 'read', 2, 'The audit log was exported'),
   'server.start': mapping(6002, 'Start', 'start', 1, 'The server was started'),
   'server.stop': mapping(6002, 'Stop', 'stop', 1, 'The server was stopped'),
+  'process.finding': mapping(6002, 'Finding', 'finding', 3, 'Somebody else was found in a process of the product'),
   'fleet.create': mapping(3004, 'Create', 'create', 2, 'The fleet was created'),
   'token.create': mapping(3004, 'Create', 'create', 2, 'An enrollment token was created'),
   'token.cancel': mapping(3004, 'Delete', 'remove', 1, 'An enrollment token was cancelled'),
