@@ -4,7 +4,7 @@
  * directory, and only what is named. The same tree gives the same bytes, on one machine: the key that signs was made by
  * the first build there. `npm run release` signs with the release's keys.
  */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { developmentSigner, signedBuild } from '../build/develop.ts';
 import { functionProgram, imageFiles, sourceRoot } from '../build/programs.ts';
