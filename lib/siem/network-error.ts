@@ -34,6 +34,9 @@ const clientCertificate =
 export function resultOfError(error: unknown): SendResult {
   const code = (error as { code?: unknown } | undefined)?.code;
   const word = typeof code === 'string' && /^[A-Za-z0-9_]{1,64}$/.test(code) ? code : 'failed';
+  // A credential that can't be in a header is of no use to anybody.
+  if (word === 'ERR_INVALID_CHAR')
+    return { kind: 'auth', reason: 'the credential has a character that no header may have' };
   if (configuration.has(word)) return { kind: 'config', reason: word };
   if (clientCertificate.test(word)) return { kind: 'auth', reason: `client certificate: ${word}` };
   if (certificate.test(word)) return { kind: 'config', reason: `certificate: ${word}` };

@@ -200,6 +200,7 @@ test('what goes wrong becomes a reason without a word of the error', () => {
   for (const error of ['text', undefined, new Error('secret words'), { code: 'not a code\n' }]) {
     assert.deepEqual(resultOfError(error), { kind: 'transient', reason: 'connection: failed' });
   }
+  assert.equal(resultOfError({ code: 'ERR_INVALID_CHAR' }).kind, 'auth');
   assert.equal(resultOfError({ code: 'ERR_TLS_CERT_ALTNAME_INVALID' }).kind, 'config');
   assert.equal(resultOfError({ code: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED' }).kind, 'auth');
 });

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { createHash, X509Certificate } from 'node:crypto';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { before, describe, type TestContext, test } from 'node:test';
+import { Secret } from '../../lib/crypto/secret.ts';
 import type { Destination, SendResult } from '../../lib/siem/destination.ts';
 import type { Batch } from '../../lib/siem/event.ts';
 import { type HttpsReceiver, startHttpsReceiver } from '../fakes/https-receiver.ts';
@@ -250,6 +251,17 @@ export function destinationConformance(name: string, fixture: KindFixture): void
         assert.equal(result.kind, 'auth');
         assert.deepEqual(receiver.taken, []);
       }
+    });
+
+    test('a credential with a line end in it adds no header, and is not shown', async (t) => {
+      const { server, destination } = await world(t);
+      const torn = Object.fromEntries(
+        Object.keys(fixture.credentials).map((field) => [field, new Secret('canary\r\nx-injected: canary')]),
+      );
+      const result = await destination.send(batchOf(logins(2)), torn, AbortSignal.timeout(20_000));
+      assert.doesNotMatch(JSON.stringify(result), /canary/);
+      assert.ok(server.requests.every(({ headers }) => headers['x-injected'] === undefined));
+      if (!('secretAccessKey' in torn)) assert.equal(result.kind, 'auth');
     });
 
     test('close is idempotent, and a send after it opens anew', async (t) => {
