@@ -50,3 +50,28 @@ test('R42 what is dangerous can not be accepted, nor what is not unknown at all'
   ]);
   assert.deepEqual(briefly([exec('true', { G0602: 'nothing to accept' })]), ['error "exec/x" accepts G0602, by w']);
 });
+
+test('R40 a path that leads to something protected by the policy’s own symlinks and bind mounts is refused', () => {
+  const place = { file: 'crates/x.yaml', line: 3, column: 5 };
+  const one = (type: string, desired: SourceResource['desired']): SourceResource => ({
+    ...exec('true'),
+    type,
+    id: String(desired['path']),
+    key: `${type}/${desired['path']}`,
+    desired,
+    place,
+  });
+  const links = [
+    one('symlink', { path: '/srv/a', target: '/etc' }),
+    one('symlink', { path: '/srv/b', target: 'a' }),
+    one('mount', { path: '/srv/c', source: '/etc', fstype: 'none', options: 'rw,bind' }),
+  ];
+  for (const path of ['/srv/a/shadow', '/srv/b/shadow', '/srv/c/shadow', '/srv/b/../c/sudoers']) {
+    const [problem] = briefly([...links, one('file', { path })]);
+    assert.match(problem ?? '', /^error G0106/, path);
+  }
+  assert.deepEqual(
+    briefly([...links, one('file', { path: '/srv/a/motd' }), one('file', { path: '/srv/ab/shadow' })]),
+    [],
+  );
+});

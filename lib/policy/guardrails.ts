@@ -1,6 +1,7 @@
 /** Guardrails at publish: each resource of a policy judged before anybody signs it, with rule, position and reason. */
 import type { Finding } from '../guardrails/finding.ts';
-import { judgeResource } from '../guardrails/resource.ts';
+import { normalizePath } from '../guardrails/paths.ts';
+import { judgeResource, judgeResourcePath, pathsOf } from '../guardrails/resource.ts';
 import { docsAnchor } from '../guardrails/rules.ts';
 import type { Scanner } from '../guardrails/scanner.ts';
 import type { SourceResource } from './crate-source.ts';
@@ -14,8 +15,9 @@ import { quote } from './yaml.ts';
 export function findGuarded(scanner: Scanner, resources: readonly SourceResource[]): Problem[] {
   const problems: Problem[] = [];
   const [report, warn] = [errorsInto(problems), warningsInto(problems)];
+  const links = linksOf(resources);
   for (const resource of resources) {
-    const { findings } = judgeResource(scanner, resource);
+    const findings = [...judgeResource(scanner, resource).findings, ...throughOwnLinks(resource, links)];
     for (const finding of findings) {
       const reason = finding.verdict === 'unknown' ? resource.accepted.get(finding.rule)?.reason : undefined;
       if (reason === undefined) report('guardrail', resource.place, messageOf(resource, finding), hintOf(finding));
@@ -27,6 +29,44 @@ export function findGuarded(scanner: Scanner, resources: readonly SourceResource
     }
   }
   return problems;
+}
+
+type Links = ReadonlyMap<string, string>;
+
+/** Where the policy itself lets one path lead to another: its symlinks and bind mounts. */
+function linksOf(resources: readonly SourceResource[]): Links {
+  const links = new Map<string, string>();
+  for (const { type, desired } of resources) {
+    const { path, target, source, state } = desired;
+    const to = type === 'symlink' ? target : type === 'mount' && isBind(desired) ? source : undefined;
+    if (typeof path !== 'string' || typeof to !== 'string' || state === 'absent') continue;
+    links.set(path, normalizePath(to, path.slice(0, path.lastIndexOf('/')) || '/'));
+  }
+  return links;
+}
+
+function isBind({ options, fstype }: SourceResource['desired']): boolean {
+  return fstype === 'bind' || (typeof options === 'string' && /(?:^|,)r?bind(?:,|$)/.test(options));
+}
+
+/** What a resource does below such a link, it does at the other end. */
+function throughOwnLinks({ type, desired }: SourceResource, links: Links): Finding[] {
+  const others = pathsOf(desired).flatMap((path) => otherNames(path, links));
+  return others.flatMap((path) => judgeResourcePath(type, path, desired));
+}
+
+function otherNames(path: string, links: Links): readonly string[] {
+  const names = new Set<string>();
+  const open = [path];
+  for (let name = open.pop(); name !== undefined && names.size < 16; name = open.pop()) {
+    for (const [link, target] of links) {
+      const other = name.startsWith(`${link}/`) ? normalizePath(`${target}${name.slice(link.length)}`) : undefined;
+      if (other === undefined || names.has(other)) continue;
+      names.add(other);
+      open.push(other);
+    }
+  }
+  return [...names];
 }
 
 const unused = 'Remove it. What is dangerous can not be accepted.';
