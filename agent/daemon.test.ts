@@ -268,4 +268,58 @@ describe('daemon', () => {
       assert.equal(world.converges.length, before + 1);
     });
   });
+
+  test('R37 it proves itself only after a check-in, a run and its report, and gives way to a build that is staged', async () => {
+    await withState(async (state) => {
+      const pursued: (string | undefined)[] = [];
+      let proved = 0;
+      const updates = {
+        proved: () => {
+          proved += 1;
+        },
+        async pursue(_session: unknown, wanted: { readonly version: string } | undefined) {
+          pursued.push(wanted?.version);
+          return wanted !== undefined;
+        },
+      };
+      const world = await simulate(
+        state,
+        (rest, { gateway, push }) => {
+          if (rest === 0) {
+            gateway.build = { rollout: 1, version: '1.1.0', sha256: 'a'.repeat(64) };
+            push({ kind: 'wake', run: false });
+          }
+          return rest > 5 ? 'stop' : 'go on';
+        },
+        { updates },
+      );
+      assert.deepEqual(pursued, [undefined, '1.1.0']);
+      assert.ok(proved > 0);
+      assert.ok(world.rests.length <= 3, 'it ended by itself');
+      assert.equal(world.converges.length > 0, true);
+    });
+  });
+
+  test('R39 a build that can not check in never says that it proved itself', async () => {
+    await withState(async (state) => {
+      let proved = 0;
+      const updates = {
+        proved: () => {
+          proved += 1;
+        },
+        pursue: async () => false,
+      };
+      const failure = new SessionError('unavailable', 'nobody there');
+      const world = await simulate(
+        state,
+        (rest) => (rest > 3 ? 'stop' : 'go on'),
+        { updates },
+        (begun) => {
+          begun.gateway.failure = failure;
+        },
+      );
+      assert.ok(world.converges.length > 0);
+      assert.equal(proved, 0);
+    });
+  });
 });

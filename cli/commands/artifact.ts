@@ -9,6 +9,7 @@ import { allItems, type Client } from '../client.ts';
 import { collectLabel, globalsOf, parseCount, print, withClient } from '../command.ts';
 import { formatTable } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
+import { installCommandCommand } from './artifact-install.ts';
 
 export function artifactCommand(terminal: Terminal): Command {
   const artifact = new Command('artifact').description('publish builds of the agent, and roll them out ring by ring');
@@ -19,6 +20,7 @@ export function artifactCommand(terminal: Terminal): Command {
   artifact.addCommand(showCommand(terminal));
   artifact.addCommand(haltCommand(terminal));
   artifact.addCommand(resumeCommand(terminal));
+  artifact.addCommand(installCommandCommand(terminal));
   return artifact;
 }
 

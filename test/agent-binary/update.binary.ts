@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EntryView } from '../../functions/admin/routes/audit.ts';
+import { sha256Hex } from '../../lib/crypto/digest.ts';
 import { startFleet } from '../e2e/fleet.ts';
 import { agentBuild, type BuiltAgent } from './builds.ts';
 import { holdfast, installAt, type Machine, ringOf, until } from './machine.ts';
@@ -34,6 +35,13 @@ test('R37 R39 old build → new build under load; then the bad builds, each roll
       await sleep(300);
     }
   })();
+  const pasted = JSON.parse(
+    await holdfast(
+      ...([fleet, 'artifact', 'install-command', '1.1.0', '--keys', old.keys] as const),
+      ...['--url', 'https://downloads.example/holdfast-agent', '--json'],
+    ),
+  );
+  assert.ok(pasted.oneLine.includes(sha256Hex(readFileSync(agentBuild('1.1.0').program))));
   await rollout('1.1.0');
   await until('1.1.0 to be confirmed', machine, () => activeVersion(machine) === '1.1.0');
   await until('the control plane to know', machine, async () => (await ringOf(fleet, 'all'))?.updated === 1);
