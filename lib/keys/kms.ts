@@ -28,6 +28,7 @@ const maxRawBytes = 4096;
 const specs = {
   'fleet-ca': { keySpec: 'ECC_NIST_P256', algorithm: 'ecdsa-p256-sha256' },
   'audit-log': { keySpec: 'ECC_NIST_EDWARDS25519', algorithm: 'ed25519' },
+  artifact: { keySpec: 'ECC_NIST_EDWARDS25519', algorithm: 'ed25519' },
 } as const;
 
 /** Asks for a public key once, and for a signature each time. */
@@ -75,6 +76,7 @@ function signCommand(purpose: KeyPurpose, message: Uint8Array): Omit<SignCommand
         ? { SigningAlgorithm: 'ECDSA_SHA_256', MessageType: 'RAW', Message: message }
         : { SigningAlgorithm: 'ECDSA_SHA_256', MessageType: 'DIGEST', Message: sha256(message) };
     case 'audit-log':
+    case 'artifact':
       if (message.length > maxRawBytes) throw new TypeError(`a message for Ed25519 has at most ${maxRawBytes} bytes`);
       return { SigningAlgorithm: 'ED25519_SHA_512', MessageType: 'RAW', Message: message };
     default:

@@ -15,6 +15,7 @@ const MAX_ED25519_MESSAGE_BYTES = 4096;
 const ALGORITHMS: Readonly<Record<KeyPurpose, SignatureAlgorithm>> = {
   'fleet-ca': 'ecdsa-p256-sha256',
   'audit-log': 'ed25519',
+  artifact: 'ed25519',
 };
 
 /**

@@ -18,7 +18,7 @@ export interface DataSealer {
 }
 
 /** Each key has one purpose; the adapter makes it at first use and finds it again afterwards. */
-export type KeyPurpose = 'fleet-ca' | 'audit-log';
+export type KeyPurpose = 'fleet-ca' | 'audit-log' | 'artifact';
 
 export interface KeyStore {
   signer(purpose: KeyPurpose): Promise<Signer>;
