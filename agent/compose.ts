@@ -18,7 +18,7 @@ import { collectFacts } from './facts.ts';
 import { createFactsSource } from './facts-source.ts';
 import { allOf, protectTrees, systemTrees } from './guard.ts';
 import { type HeldRelease, openHeldRelease } from './held-release.ts';
-import { createLocalHost } from './local-host.ts';
+import { createLocalHost, type LocalHostOptions } from './local-host.ts';
 import { withLock } from './lock.ts';
 import { createLogWitness } from './log-witness.ts';
 import { readIdentityKey, readSealingKey } from './node-keys.ts';
@@ -49,6 +49,8 @@ export type AgentOptions = {
   readonly redaction?: Redaction;
   /** What this program consists of: no policy may touch it. */
   readonly programTrees?: readonly string[];
+  /** Another machine than this one, as tests have it. */
+  readonly machine?: Pick<LocalHostOptions, 'root' | 'environment' | 'platform'>;
 };
 
 /** Opens the agent of a joined node. Throws `not_joined`, `loose_permissions` or `bad_state`. */
@@ -107,7 +109,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     converge: (run) =>
       withLock(state.path, async () => {
         const notifications = await openNotifications(state);
-        const host = createLocalHost({ redaction });
+        const host = createLocalHost({ ...options.machine, redaction });
         const machine = { executors, host, guard, notifications, now, deadline };
         const known = async () => (await facts.latest()).facts;
         return converge({ ...machine, node, held, runId: randomUUID, facts: known, secrets }, run);

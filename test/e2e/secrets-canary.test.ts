@@ -25,7 +25,11 @@ import { signWithKeys } from '../../cli/sign.ts';
 import type { MintedToken } from '../../functions/admin/routes/tokens.ts';
 import { generateEd25519 } from '../../lib/crypto/ed25519.ts';
 import { formatSshPrivateKey, formatSshPublicKey, sshPublicKeyOf } from '../../lib/crypto/ssh-key.ts';
+import { isPasswordOf } from '../../lib/secrets/password-hash.ts';
 import { type Canary, canarySearch, type Hit, makeCanaries } from '../fakes/canaries.ts';
+import { createLoopbackTls } from '../fakes/loopback-tls.ts';
+import { machineEnvironment, makeMachine } from '../fakes/machine.ts';
+import { startSyslogReceiver } from '../fakes/syslog-receiver.ts';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const before = makeCanaries('before');
@@ -55,6 +59,7 @@ test('R10 R11 R12 R13 R14 R15 the canary run: no secret is anywhere but where a 
   if (process.platform !== 'linux') return t.skip('looks into /proc');
   const world = await startWorld(t);
   const { client, root, agentState, said } = world;
+  const siem = await followBySyslog(t, client);
   for (const { path, value } of before.slice(2)) await client.put(secretUrl(path), new Uint8Array(value));
   // By the command that people use, from standard input.
   for (const { path, value } of before.slice(0, 2)) said.push(await world.cli(['secret', 'set', path], value));
@@ -76,19 +81,25 @@ test('R10 R11 R12 R13 R14 R15 the canary run: no secret is anywhere but where a 
     { level: 'trace', hooks: { streamWrite: (line) => redaction.text(line) } },
     { write: (line) => lines.push(Buffer.from(line)) },
   );
-  const minted = await client.post<MintedToken>('/v1/tokens', { labels: { role: 'test' } });
-  await joinFleet({
-    server: world.url,
-    token: minted.token,
-    stateDir: agentState,
-    hostname: 'n1',
-    version: '0',
-    now: Date.now,
+  const enroll = async (role: string, hostname: string, stateDir: string) => {
+    const { token } = await client.post<MintedToken>('/v1/tokens', { labels: { role } });
+    await joinFleet({ server: world.url, token, stateDir, hostname, version: '0', now: Date.now });
+  };
+  await enroll('test', 'n1', agentState);
+  const common = { agentVersion: '0', logger, redaction };
+  const agent = await openAgent({ ...common, stateDirectory: agentState });
+  // A second node, whose machine is a directory with accounts that may be changed.
+  const people = { machine: join(world.directory, 'machine'), state: join(world.directory, 'node-2') };
+  await makeMachine(people.machine);
+  await enroll('people', 'n2', people.state);
+  const other = await openAgent({
+    ...common,
+    stateDirectory: people.state,
+    machine: { root: people.machine, environment: machineEnvironment(people.machine), platform: 'linux' },
   });
-  const agent = await openAgent({ stateDirectory: agentState, agentVersion: '0', logger, redaction });
-  const run = async (dryRun: boolean) => {
+  const run = async (dryRun: boolean, who = agent) => {
     const outcomes: { resource: string; result: string; reason: string }[] = [];
-    await runOnce(agent, { dryRun, stop: AbortSignal.timeout(60_000), onOutcome: (one) => outcomes.push(one) });
+    await runOnce(who, { dryRun, stop: AbortSignal.timeout(60_000), onOutcome: (one) => outcomes.push(one) });
     for (const one of outcomes) logger.debug(one, 'An outcome.');
     said.push(Buffer.from(JSON.stringify(outcomes)));
     return Object.fromEntries(
@@ -105,11 +116,24 @@ test('R10 R11 R12 R13 R14 R15 the canary run: no secret is anywhere but where a 
   assert.match(applied['app/exec/leaks']?.reason ?? '', /\[redacted\]/);
   assert.equal(applied['app/file/broken']?.result, 'failed');
 
+  const shadow = async () =>
+    /^deploy:([^:]*)/m.exec(await readFile(join(people.machine, 'etc/shadow'), 'utf8'))?.[1] ?? '';
+  const first = await run(true, other);
+  assert.equal(first['people/user/deploy']?.result, 'created', JSON.stringify(first));
+  assert.equal((await run(false, other))['people/user/deploy']?.result, 'created');
+  assert.ok(isPasswordOf(before[0]?.value ?? Buffer.alloc(0), await shadow()), 'a hash of the secret is stored');
+  assert.equal((await run(false, other))['people/user/deploy']?.result, 'unchanged', 'compared by its own salt');
+
   for (const { path, value } of after) await client.put(`${secretUrl(path)}/rotate`, new Uint8Array(value));
   await client.post('/v1/secrets-master-key/rotate', {});
   await assertApplied(root, after, await run(false));
+  assert.equal((await run(false, other))['people/user/deploy']?.result, 'updated');
+  assert.ok(isPasswordOf(after[0]?.value ?? Buffer.alloc(0), await shadow()));
   for (const args of [['list'], ['versions', 'plain'], ['who', 'plain']])
     said.push(await world.cli(['secret', ...args]));
+  const exported = join(world.directory, 'export');
+  said.push(await world.cli(['audit', 'export', exported]));
+  await siem.until('secret.release', 'secret.rotate', 'secret.rotate-master');
 
   // The agent as a process of its own, killed in the midst of a run that has the secrets.
   await writeFile(join(root, 'slow'), '');
@@ -118,7 +142,8 @@ test('R10 R11 R12 R13 R14 R15 the canary run: no secret is anywhere but where a 
   while (!existsSync(join(root, 'started'))) await delay(20);
   const shown = await visibleToOthers();
   assert.ok(shown.includes('holdfast-canary-sleeper'), 'the command under way is among what is looked at');
-  assert.equal(Number.parseInt((await readFile(`/proc/${pid}/coredump_filter`, 'utf8')).trim(), 16), 0);
+  for (const each of [pid, world.server.pid])
+    assert.equal(Number.parseInt((await readFile(`/proc/${each}/coredump_filter`, 'utf8')).trim(), 16), 0);
   child.kill('SIGKILL');
   world.server.kill('SIGKILL');
   await Promise.all([gone(child), gone(world.server)]);
@@ -129,10 +154,21 @@ test('R10 R11 R12 R13 R14 R15 the canary run: no secret is anywhere but where a 
   }
   searched.set('/proc', shown);
   searched.set('procs seen by a command', await readFile(join(root, 'procs')));
-  for (const directory of [world.state, agentState, world.logs, world.policy]) await readTree(directory, searched);
+  searched.set('siem', Buffer.from(siem.messages.join('\n')));
+  for (const directory of [world.state, agentState, world.logs, world.policy, exported, people.state, people.machine])
+    await readTree(directory, searched);
   const search = canarySearch(all);
   const hits: Hit[] = [...searched].flatMap(([where, bytes]) => search(where, bytes));
   assert.deepEqual(hits, []);
+  // And had there been one anywhere, it would have been found there.
+  const { value: planted, path: plantedPath } = all[0] as Canary;
+  for (const [where, bytes] of [...searched].slice(0, 40)) {
+    const found = search(where, Buffer.concat([bytes.subarray(0, 5000), planted, bytes.subarray(5000, 9000)]));
+    assert.ok(
+      found.some((hit) => hit.path === plantedPath && hit.where === where),
+      where,
+    );
+  }
 
   // What was searched is what there is: the store with its log, tiles, blobs, sealed values, reports, the wire.
   const names = [...searched.keys()].join('\n');
@@ -143,12 +179,30 @@ test('R10 R11 R12 R13 R14 R15 the canary run: no secret is anywhere but where a 
     /blobs\//,
     /secrets\/values/,
     /release\//,
+    /export\//,
+    /machine\/etc\/shadow/,
   ]) {
     assert.match(names, part);
   }
   assert.ok((searched.get('wire')?.length ?? 0) > 60 * 1024, 'the sealed values went over the wire');
   assert.ok((searched.get('lines')?.length ?? 0) > 1000, 'the agent logged');
 });
+
+/** A receiver of the audit log, as a SIEM is one: all that was delivered to it. */
+async function followBySyslog(t: TestContext, client: Client) {
+  const tls = await createLoopbackTls();
+  const receiver = await startSyslogReceiver(tls);
+  t.after(receiver.close);
+  const network = { allow: ['127.0.0.0/8'], ca: tls.ca, pins: [] };
+  const config = { kind: 'syslog', name: 'siem', host: '127.0.0.1', port: receiver.port, mapping: 'raw', network };
+  await client.post('/v1/siem/destinations', { config });
+  return {
+    messages: receiver.messages,
+    async until(...operations: readonly string[]) {
+      while (!operations.every((each) => receiver.messages.some((one) => one.includes(each)))) await delay(50);
+    },
+  };
+}
 
 async function assertApplied(
   root: string,
@@ -273,6 +327,10 @@ async function publish({ policy, root, keyFile, state, client }: Published): Pro
     `  - exec: { name: slow, command: ${JSON.stringify(slow)}, onlyif: "test -f ${join(root, 'slow')}", stdin: "secret:plain" }`,
   ];
   await writeFile(join(policy, 'crates', 'app', 'crate.yaml'), `${crate.join('\n')}\n`);
+  await writeFile(
+    join(policy, 'crates', 'people.yaml'),
+    'crate: people\nresources:\n  - user: { name: deploy, password: "secret:plain" }\n',
+  );
   await writeFile(join(policy, 'crates', 'app', 'files', 'rendered'), 'password: {{ vars.password }}\n');
   // Fails when it is rendered, with the value in its hands.
   await writeFile(
@@ -281,7 +339,7 @@ async function publish({ policy, root, keyFile, state, client }: Published): Pro
   );
   await writeFile(
     join(policy, 'holdfast.yaml'),
-    'bindings:\n  - match: { labels: { role: test } }\n    crates: [app]\n',
+    'bindings:\n  - match: { labels: { role: test } }\n    crates: [app]\n  - match: { labels: { role: people } }\n    crates: [people]\n',
   );
   const built = await buildNext(client, await readOwn(join(state, 'operator', 'fleet.json')), policy);
   await uploadBlobs(client, built.blobs);
