@@ -2,7 +2,7 @@
 import { Hono } from 'hono';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
-import { noteBadCredential } from './bad-credentials.ts';
+import { chargeBadCredential, type Wait } from './bad-credentials.ts';
 import { readBytes, readJson } from './body.ts';
 import { createGuard, type Guard, type GuardDeps } from './guard.ts';
 import { type IdempotencyDeps, onceOnly } from './idempotency.ts';
@@ -11,7 +11,7 @@ import { openApiRoute } from './openapi.ts';
 import { Problem, problemResponse } from './problem.ts';
 import type { Route } from './route.ts';
 
-type AdminAppDeps = GuardDeps & IdempotencyDeps & { readonly logger: Logger };
+type AdminAppDeps = GuardDeps & IdempotencyDeps & { readonly logger: Logger; readonly wait?: Wait };
 
 const securityHeaders = {
   'cache-control': 'no-store',
@@ -36,9 +36,10 @@ export function createAdminApp(deps: AdminAppDeps, routes: readonly Route[], ope
     for (const [name, value] of Object.entries(securityHeaders))
       if (!context.res.headers.has(name)) context.res.headers.set(name, value);
   });
-  app.onError((error, context) => {
+  app.onError(async (error, context) => {
     const response = problemResponse(error, deps.logger);
-    if (response.status === 401 && noteBadCredential(context.env)) response.headers.set('connection', 'close');
+    if (response.status === 401 && (await chargeBadCredential(context.env, deps.wait)))
+      response.headers.set('connection', 'close');
     return response;
   });
   app.get('/livez', (context) => context.json({ status: 'ok' }));

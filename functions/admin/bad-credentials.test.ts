@@ -5,31 +5,64 @@ import { formatApiToken } from '../../lib/access/token-format.ts';
 import { bearerHeaders, createAdminWorld, testLocalAdminToken, testSite } from '../../test/fakes/admin.ts';
 import { createGate, refusalOf } from './bad-credentials.ts';
 
-test('R23 a connection on which bad credentials keep coming is closed, others are not, and good calls never are', async () => {
-  const { app } = await createAdminWorld();
+test('R23 on a connection on which bad credentials keep coming answers are held back, elsewhere and for good calls never', async () => {
+  const waits: number[] = [];
+  const { app } = await createAdminWorld({ wait: async (ms) => waits.push(ms) });
   const connection = () => ({ incoming: { socket: {} } });
   const [bad, other] = [connection(), connection()];
-  const send = async (headers: Record<string, string>, environment: object) =>
-    (await app.request(`${testSite}/v1/whoami`, { headers }, environment)).headers.get('connection');
-  for (let i = 1; i < 25; i++) assert.equal(await send(bearerHeaders('vgot_x'), bad), null, String(i));
-  assert.equal(await send(bearerHeaders('vgot_x'), bad), 'close');
-  assert.equal(await send({ cookie: '__Host-holdfast=hfs_x' }, bad), 'close');
-  assert.equal(await send(bearerHeaders('vgot_x'), other), null);
-  for (let i = 0; i < 50; i++) assert.equal(await send(bearerHeaders(testLocalAdminToken), other), null);
+  const send = (headers: Record<string, string>, environment: object) =>
+    app.request(`${testSite}/v1/whoami`, { headers }, environment);
+  for (let i = 0; i < 5; i++) assert.equal((await send(bearerHeaders('vgot_x'), bad)).status, 401);
+  assert.deepEqual(waits, []);
+  for (const headers of [bearerHeaders('vgot_x'), { cookie: '__Host-holdfast=hfs_x' }, bearerHeaders('hfs_x')]) {
+    const response = await send(headers, bad);
+    assert.deepEqual([response.status, response.headers.get('connection')], [401, null], 'who waits keeps it');
+  }
+  assert.equal(waits.length, 3);
+  for (const ms of waits) assert.ok(ms >= 500 && ms <= 2_000, String(ms));
+  await send(bearerHeaders('vgot_x'), other);
+  for (let i = 0; i < 50; i++) {
+    assert.equal((await send(bearerHeaders(testLocalAdminToken), other)).status, 200);
+    assert.equal((await send(bearerHeaders(testLocalAdminToken), bad)).status, 200);
+  }
+  assert.equal(waits.length, 3);
+});
+
+test('R23 what is sent ahead while an answer is held back is not looked at, and ends the connection with that answer', async () => {
+  const held = Promise.withResolvers<void>();
+  const { app, audit } = await createAdminWorld({ wait: () => held.promise });
+  const gate = createGate({ audit }, await refusalOf(app));
+  const calls = { paused: Promise.withResolvers<void>(), resumed: 0 };
+  const socket = { pause: () => calls.paused.resolve(), resume: () => calls.resumed++ };
+  const send = async () =>
+    app.request(`${testSite}/v1/whoami`, { headers: bearerHeaders('hfs_x') }, { incoming: { socket } });
+  for (let i = 0; i < 5; i++) await send();
+  const answer = send();
+  await calls.paused.promise;
+  const before = audit.events.length;
+  const ahead = { socket, headers: {}, headersDistinct: { host: ['cp.test'] } };
+  assert.equal(gate(ahead as unknown as IncomingMessage, {} as ServerResponse), true);
+  held.resolve();
+  assert.equal((await answer).headers.get('connection'), 'close');
+  assert.equal(calls.resumed, 0);
+  assert.equal(audit.events.length, before);
 });
 
 test('R23 incident 27: the gate answers a malformed token as the app does, records it, and lets everything else through', async () => {
   const { app, audit } = await createAdminWorld();
   const gate = createGate({ audit }, await refusalOf(app));
   const before = audit.events.length;
+  const finish: (() => void)[] = [];
   const send = (authorization: string | undefined, socket: object = {}) => {
     const sent = { status: 0, headers: {} as Record<string, string>, body: '' };
     const outgoing = {
       writeHead: (status: number, headers: Record<string, string>) => Object.assign(sent, { status, headers }),
       end: (body: string) => Object.assign(sent, { body }),
+      once: (_event: 'close', listener: () => void) => finish.push(listener),
     };
     const incoming = { socket, headers: { authorization }, headersDistinct: { host: ['cp.test'] } };
-    return { handled: gate(incoming as unknown as IncomingMessage, outgoing as unknown as ServerResponse), ...sent };
+    const handled = gate(incoming as unknown as IncomingMessage, outgoing as unknown as ServerResponse);
+    return { handled, ...sent };
   };
   const good = formatApiToken(new Uint8Array(32));
   for (const passed of [
@@ -60,4 +93,16 @@ test('R23 incident 27: the gate answers a malformed token as the app does, recor
   assert.equal(send('Bearer vgot_', socket).headers['connection'], 'close');
   const after = send(`Bearer ${good}`, socket);
   assert.deepEqual([after.handled, after.status], [true, 0], 'what was sent ahead on a closed connection is dropped');
+
+  // Of what is sent ahead, eight are looked up before the first answer is known; the ninth ends the connection.
+  const eager = {};
+  finish.length = 0;
+  for (let i = 0; i < 8; i++) assert.equal(send(`Bearer ${good}`, eager).handled, false);
+  const patient = {};
+  for (let i = 0; i < 50; i++) {
+    assert.equal(send(`Bearer ${good}`, patient).handled, false, 'one after the other there is no limit');
+    finish.pop()?.();
+  }
+  const ninth = send(`Bearer ${good}`, eager);
+  assert.deepEqual([ninth.status, ninth.headers['connection']], [429, 'close']);
 });

@@ -1,28 +1,71 @@
 /**
- * Bad credentials by connection: a client that keeps sending them loses its connection after a few, and the requests
- * that it has waiting on it. The next ones cost it a TLS handshake, and everybody else nothing. A token that is wrong by
- * its form alone is answered before anything is made of the request.
+ * Bad credentials by connection: after a few, each further answer on that connection is held back for about a second,
+ * and nothing more is read from it meanwhile. Who sent more ahead loses the connection. So a flood waits, and everybody
+ * else does not. A token that is wrong by its form alone is answered before anything is made of the request, and ends
+ * the connection after some hundreds.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { unauthenticated } from '../../lib/access/principal.ts';
 import { isApiTokenFormat } from '../../lib/access/token-format.ts';
 import type { AuditLog } from '../../lib/audit/port.ts';
 import { bearerToken } from './bearer.ts';
+import { statuses } from './problem.ts';
 
-/** What a connection may cost. Measured: a credential that is looked up costs about eight times one of a wrong form. */
-const budget = 200;
-const cost = { malformed: 1, other: 8 } as const;
-const spent = new WeakMap<object, number>();
+/** So many credentials that had to be looked up before the connection has to wait. */
+const maxLookedUp = 5;
+/** So many of a wrong form before it ends. They cost so little that holding them back would cost more. */
+const maxMalformed = 200;
+/** Requests of one connection at the same time: of what is sent ahead, no more is looked up before the first is known. */
+const maxInFlight = 8;
+/** Spread, so that a flood on many connections does not come back all at once. */
+const holdMs = { least: 500, most: 2_000 } as const;
+/** Beyond so many held answers the next ones are not: holding must not be a way to use up memory. */
+const maxHeld = 2_000;
 
-/** Charges the request's connection. True: this answer is to be the last one on it. */
-export function noteBadCredential(environment: unknown, kind: keyof typeof cost = 'other'): boolean {
-  const { incoming } = (environment ?? {}) as { incoming?: { socket?: object } };
+type Socket = { readonly pause?: () => unknown; readonly resume?: () => unknown };
+/** `held`: an answer is being held back. `isOver`: more was sent meanwhile, so the connection ends with that answer. */
+type Connection = { lookedUp: number; malformed: number; inFlight: number; isHeld: boolean; isOver: boolean };
+const connections = new WeakMap<object, Connection>();
+let held = 0;
+
+/** Waits; real time unless told. */
+export type Wait = (ms: number) => Promise<unknown>;
+const realTime: Wait = (ms) => sleep(ms, undefined, { ref: false });
+
+/** Charges the request's connection, and resolves when it may be answered. True: the answer is the last one on it. */
+export async function chargeBadCredential(environment: unknown, wait: Wait = realTime): Promise<boolean> {
+  const { incoming } = (environment ?? {}) as { incoming?: { socket?: Socket } };
   const socket = incoming?.socket;
   // Served without a connection of its own, as in a Lambda: whoever holds the connections protects them.
   if (socket === undefined) return false;
-  const total = (spent.get(socket) ?? 0) + cost[kind];
-  spent.set(socket, total);
-  return total >= budget;
+  const connection = connectionOf(socket);
+  connection.lookedUp += 1;
+  if (connection.lookedUp <= maxLookedUp || connection.isHeld || held >= maxHeld) return connection.isOver;
+  connection.isHeld = true;
+  held += 1;
+  stopReading(socket, connection);
+  try {
+    await wait(holdMs.least + Math.random() * (holdMs.most - holdMs.least));
+  } finally {
+    held -= 1;
+    connection.isHeld = false;
+    if (!connection.isOver) socket.resume?.();
+  }
+  return connection.isOver;
+}
+
+/** Later, because Node reads on by itself once a request is whole. */
+function stopReading(socket: Socket, connection: Connection): void {
+  setImmediate(() => {
+    if (connection.isHeld) socket.pause?.();
+  });
+}
+
+function connectionOf(socket: Socket): Connection {
+  const known = connections.get(socket) ?? { lookedUp: 0, malformed: 0, inFlight: 0, isHeld: false, isOver: false };
+  connections.set(socket, known);
+  return known;
 }
 
 /** What stands before the app: true when the request needs no more than what was done here. */
@@ -34,30 +77,66 @@ export function createGate(
   refusal: { readonly headers: Record<string, string>; readonly body: string },
 ): Gate {
   return (incoming, outgoing) => {
-    // Already told that it is closed: what was sent ahead is not looked at, and the connection ends by itself.
-    if ((spent.get(incoming.socket) ?? 0) >= budget) return true;
+    const connection = connectionOf(incoming.socket);
+    // Sent ahead while the answer before it is held back: not looked at, and the connection ends with that answer.
+    if (connection.isHeld) connection.isOver = true;
+    if (connection.isOver) {
+      stopReading(incoming.socket, connection);
+      return true;
+    }
     // RFC 9112 §3.2: several hosts are no host. Node takes the first, somebody in front may have taken another.
     if (incoming.headersDistinct?.['host']?.length !== 1) {
-      outgoing.writeHead(400, { connection: 'close' });
-      outgoing.end();
+      end(outgoing, { status: 400 });
       return true;
     }
     const token = bearerToken(incoming.headers.authorization ?? null);
-    if (token === undefined || !token.startsWith('vgot_') || isApiTokenFormat(token)) return false;
-    const isLast = noteBadCredential({ incoming }, 'malformed');
-    outgoing.writeHead(401, isLast ? { ...refusal.headers, connection: 'close' } : refusal.headers);
-    outgoing.end(refusal.body);
-    // Floods become one entry; never throws.
-    void audit.deny({
-      type: 'access.refuse',
-      actor: unauthenticated,
-      object: { kind: 'route', id: 'unknown' },
-      outcome: 'denied',
-      detail: { reason: 'malformed_token', route: 'unknown' },
+    if (token?.startsWith('vgot_') && !isApiTokenFormat(token)) {
+      // Floods become one entry; never throws.
+      void audit.deny({
+        type: 'access.refuse',
+        actor: unauthenticated,
+        object: { kind: 'route', id: 'unknown' },
+        outcome: 'denied',
+        detail: { reason: 'malformed_token', route: 'unknown' },
+      });
+      connection.malformed += 1;
+      connection.isOver = connection.malformed >= maxMalformed;
+      outgoing.writeHead(401, connection.isOver ? { ...refusal.headers, connection: 'close' } : refusal.headers);
+      outgoing.end(refusal.body);
+      return true;
+    }
+    if (connection.inFlight >= maxInFlight) {
+      connection.isOver = true;
+      end(outgoing, tooManyAtOnce);
+      return true;
+    }
+    connection.inFlight += 1;
+    outgoing.once('close', () => {
+      connection.inFlight -= 1;
     });
-    return true;
+    return false;
   };
 }
+
+function end(
+  outgoing: ServerResponse,
+  { status, headers = {}, body = '' }: { status: number; headers?: Record<string, string>; body?: string },
+): void {
+  outgoing.writeHead(status, { ...headers, connection: 'close' });
+  outgoing.end(body);
+}
+
+const { status: tooManyStatus, title } = statuses['too-many-requests'];
+const tooManyAtOnce = {
+  status: tooManyStatus,
+  headers: { 'content-type': 'application/problem+json', 'retry-after': '1' },
+  body: JSON.stringify({
+    type: 'urn:holdfast:problem:too-many-requests',
+    title,
+    status: tooManyStatus,
+    detail: `at most ${maxInFlight} requests at the same time on one connection`,
+  }),
+};
 
 /** The refusal, as the app itself words it: so nobody can tell where it was made. */
 export async function refusalOf(app: {

@@ -42,6 +42,8 @@ export type AdminWorldOptions = {
   readonly publication?: LogSource;
   readonly descriptor?: FleetDescriptor;
   readonly secrets?: SecretsProvider;
+  /** How answers to bad credentials are held back; not at all unless told. */
+  readonly wait?: (ms: number) => Promise<unknown>;
   readonly provider?: (deps: ReturnType<typeof createAccessWorld>['deps']) => Provider;
 };
 
@@ -78,6 +80,7 @@ export async function createAdminWorld(options: AdminWorldOptions = {}) {
         authenticate: createAuthenticate({ ...sessions, localAdmin }),
         logger: pino({ level: 'silent' }),
         rateLimit: ample,
+        wait: options.wait ?? (async () => undefined),
       },
       routes,
       open,
