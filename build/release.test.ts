@@ -27,7 +27,7 @@ const key = generateEd25519();
 const list = formatKeys({ number: 1, threshold: 1, keys: [formatVerifierKey('release-a', key.publicKey)] });
 
 describe('a release', () => {
-  it('incident 47, R33: two builds of the same sources on different paths have the same digests', async (t) => {
+  it('R33 two builds of the same sources on different paths have the same digests', async (t) => {
     if (!releasePlatforms.some((platform) => platform === thisPlatform)) return t.skip('not a platform of releases');
     // Beside the packages, so that they can be linked.
     const elsewhere = scratch(t, join(sourceRoot, '.cache'));
