@@ -34,6 +34,7 @@ async function simulate(
     time: fleet.now(),
     connects: [],
     converges: [],
+    dryRuns: 0,
     renewals: 0,
     rests: [],
     push: () => undefined,
@@ -59,8 +60,9 @@ async function simulate(
       world.renewals += 1;
       return 'renewed';
     },
-    async converge() {
-      world.converges.push(world.time);
+    async converge(run) {
+      if (run?.dryRun === true) world.dryRuns += 1;
+      else world.converges.push(world.time);
       const release = await held.load(world.time).catch(() => undefined);
       const report = create(RunReportSchema, { runId: randomUUID(), releaseNumber: release?.manifest.number ?? 0 });
       return { report, outcomes: [], error: '' };
@@ -88,6 +90,7 @@ type World = {
   time: number;
   readonly connects: number[];
   readonly converges: number[];
+  dryRuns: number;
   renewals: number;
   readonly rests: number[];
   push(push: SessionPush): void;
@@ -320,6 +323,20 @@ describe('daemon', () => {
       );
       assert.ok(world.converges.length > 0);
       assert.equal(proved, 0);
+    });
+  });
+
+  test('an order for a dry run is reported at once, and changes neither the machine nor the time of the next run', async () => {
+    await withState(async (state) => {
+      let before = 0;
+      const world = await simulate(state, (rest, { converges, push }) => {
+        if (rest > 0) return 'stop';
+        before = converges.length;
+        push({ kind: 'wake', run: false, dryRun: true });
+        return 'go on';
+      });
+      assert.equal(world.dryRuns, 1);
+      assert.equal(world.converges.length, before);
     });
   });
 });

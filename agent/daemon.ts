@@ -19,7 +19,7 @@ export type DaemonDeps = ControlPlaneDeps & {
   /** Renews the certificate now. `refused` is the identity service's own word that this node is not wanted. */
   renew(): Promise<'renewed' | 'refused' | 'unreachable'>;
   /** One run of what is held; with `secretsOnly`, of what depends on a secret that changed. */
-  converge(run?: { readonly secretsOnly: boolean }): Promise<Run>;
+  converge(run?: { readonly secretsOnly?: boolean; readonly dryRun?: boolean }): Promise<Run>;
   /** Resolves after so long, or as soon as the signal fires. Never rejects. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
   readonly updates?: Updates;
@@ -72,6 +72,7 @@ class Daemon {
   #isCheckInAsked = false;
   #nextConvergeAt = 0;
   #haveSecretsChanged = false;
+  #isDryRunAsked = false;
   #wake = new AbortController();
   #hasRun = false;
   #hasCheckedIn = false;
@@ -100,6 +101,9 @@ class Daemon {
       await this.#converge();
     } else if (this.#haveSecretsChanged && !this.#options.stop.aborted) {
       await this.#reapplySecrets();
+    }
+    if (this.#isDryRunAsked && !this.#options.stop.aborted) {
+      await this.#runDry();
     }
     if (this.#session !== undefined) {
       await this.#online((session) => sendReports(this.#deps, session));
@@ -243,6 +247,23 @@ class Daemon {
     }
   }
 
+  /** Somebody wants to know how the machine stands. Nothing is changed, and the next run comes when it would have. */
+  async #runDry(): Promise<void> {
+    const { logger, queue } = this.#deps;
+    this.#isDryRunAsked = false;
+    try {
+      const { report, error } = await this.#deps.converge({ dryRun: true });
+      if (report.releaseNumber > 0 || error !== '') {
+        await queue.add(report);
+      }
+    } catch (error) {
+      if (!(error instanceof AgentError && error.code === 'busy')) {
+        throw error;
+      }
+      logger.warn('Another run is under way; its report will do.');
+    }
+  }
+
   async #converge(): Promise<void> {
     const { logger, now, queue, random } = this.#deps;
     this.#haveSecretsChanged = false;
@@ -271,6 +292,7 @@ class Daemon {
         if (push.run) {
           this.#nextConvergeAt = 0;
         }
+        this.#isDryRunAsked ||= push.dryRun === true;
         break;
       case 'drain':
         // The gateway spreads its agents itself, by the delay it gives each.
@@ -302,7 +324,7 @@ class Daemon {
   async #rest(): Promise<void> {
     const nextOnlineAt = this.#session === undefined ? this.#nextConnectAt : this.#nextCheckInAt;
     const untilMs = Math.min(nextOnlineAt, this.#nextConvergeAt) - this.#deps.now();
-    const isAsked = this.#session !== undefined && this.#isCheckInAsked;
+    const isAsked = (this.#session !== undefined && this.#isCheckInAsked) || this.#isDryRunAsked;
     if (untilMs > 0 && !isAsked && !this.#options.stop.aborted && !this.isReplaced) {
       await this.#deps.sleep(untilMs, this.#wake.signal);
     }

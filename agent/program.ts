@@ -175,7 +175,8 @@ async function onRun(flags: RunFlags, around: Surroundings): Promise<number> {
   });
   const agent = around.watch === undefined ? opened : { ...opened, watch: around.watch };
   if (!isOnce) {
-    const converge = (run?: { secretsOnly: boolean }) => agent.converge({ dryRun: false, stop, ...run });
+    const converge = (run?: { secretsOnly?: boolean; dryRun?: boolean }) =>
+      agent.converge({ dryRun: false, stop, ...run });
     const sleep = async (ms: number, signal: AbortSignal) => {
       await delay(ms, undefined, { signal }).catch(() => undefined);
     };

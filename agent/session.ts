@@ -72,7 +72,7 @@ export type FollowedLog = { readonly checkpoint: Uint8Array; readonly proof: rea
 export type SessionPush =
   | { readonly kind: 'release'; readonly release: HeldRelease }
   /** Check in now, and converge then when `run`. */
-  | { readonly kind: 'wake'; readonly run: boolean }
+  | { readonly kind: 'wake'; readonly run: boolean; readonly dryRun?: true }
   /** Finish, then open a new session after the delay. */
   | { readonly kind: 'drain'; readonly reconnectAfterMs: number };
 
@@ -277,7 +277,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       case 'release':
         return { kind: 'release', release: parseRelease(push.value) };
       case 'wake':
-        return { kind: 'wake', run: push.value.run };
+        return { kind: 'wake', run: push.value.run, ...(push.value.dryRun ? { dryRun: true } : {}) };
       case 'drain':
         return { kind: 'drain', reconnectAfterMs: Math.min(push.value.reconnectAfterMs, limits.maxReconnectDelayMs) };
       case undefined:

@@ -115,10 +115,12 @@ function wakeCommand(terminal: Terminal): Command {
     .description('have a connected node check in and run now; one that is away does so when it is back')
     .argument('<uuid>', 'the node')
     .option('--no-run', 'only check in')
+    .option('--dry-run', 'say how it stands against the release that it holds, and change nothing')
     .addHelpText('after', '\nExample:\n  holdfast node wake 6b1f0a52-8f0e-4c57-9d3c-2f5f1f0c9a11\n')
-    .action(async (uuid: string, options: { run: boolean }, command: Command) => {
+    .action(async (uuid: string, options: { run: boolean; dryRun?: boolean }, command: Command) => {
+      const order = options.dryRun === true ? { run: false, dryRun: true } : { run: options.run };
       const node = await withClient(command, (client) =>
-        client.post<NodeView>(`/v1/nodes/${encodeURIComponent(uuid)}/wake`, { run: options.run }),
+        client.post<NodeView>(`/v1/nodes/${encodeURIComponent(uuid)}/wake`, order),
       );
       print(terminal, command, node, () => [node.uuid]);
       if (!globalsOf(command).json) terminal.err('told to wake\n');

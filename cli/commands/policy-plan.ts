@@ -1,4 +1,5 @@
 /** `holdfast policy plan`: what a directory would change on each node, before anybody signs it. */
+import { setTimeout } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { FactsView } from '../../functions/admin/routes/facts.ts';
 import type { NodeView } from '../../functions/admin/routes/nodes.ts';
@@ -27,13 +28,18 @@ export function planCommand(terminal: Terminal): Command {
   return new Command('plan')
     .description('show what a policy directory would change on each node, against what the node last reported')
     .argument('[dir]', 'policy directory', 'policy')
+    .option(
+      '--live',
+      'first have connected nodes check the release that they hold, by a dry run, and compare with that',
+    )
     .option(...fleetOption)
     .addHelpText(
       'after',
-      '\nNodes run only what operators signed, so none is asked: what they reported last is what is compared with.\n' +
-        '\nExample:\n  holdfast policy plan ./policy\n',
+      '\nNodes run only what operators signed, so none tries this policy. With --live each says how it stands\n' +
+        'against the release that it holds; one that does not answer within 30 s is taken as it reported last.\n' +
+        '\nExamples:\n  holdfast policy plan ./policy\n  holdfast policy plan ./policy --live\n',
     )
-    .action(async (directory: string, _options: object, command: Command) => {
+    .action(async (directory: string, options: { live?: boolean }, command: Command) => {
       const own = await readOwnFleet(command);
       const plan = await withClient(command, async (client) => {
         await requireSameFleet(client, own);
@@ -46,12 +52,13 @@ export function planCommand(terminal: Terminal): Command {
         const next = await contentOf(parseManifest(built.manifest), blob);
         const getBlob = (digest: string) => client.getBytes(`/v1/blobs/${digest}`);
         const planned = nodes.filter((node) => node.state !== 'revoked');
+        const asked = options.live === true ? await askDryRuns(client, planned) : new Map<string, RunView>();
         const before = current === undefined ? {} : { current: await contentOf(current.manifest, getBlob) };
         return statePlan({
           plan: planRelease({ next, ...before, nodes: planned }),
           next,
           nodes: planned,
-          reported: await readReported(client, planned),
+          reported: await readReported(client, planned, asked),
           protectedBy: await protection(),
         });
       });
@@ -84,7 +91,11 @@ async function contentOf(
 const concurrentReads = 8;
 
 /** What nodes reported last: their newest run that was no dry run, and their facts. */
-async function readReported(client: Client, nodes: readonly NodeView[]): Promise<ReadonlyMap<string, ReportedNode>> {
+async function readReported(
+  client: Client,
+  nodes: readonly NodeView[],
+  asked: ReadonlyMap<string, RunView>,
+): Promise<ReadonlyMap<string, ReportedNode>> {
   const reported = new Map<string, ReportedNode>();
   const waiting = [...nodes];
   const read = async () => {
@@ -94,7 +105,7 @@ async function readReported(client: Client, nodes: readonly NodeView[]): Promise
         client.get<{ items: readonly RunView[] }>(`${path}/runs`, { limit: 5 }),
         client.getBytes(`${path}/facts`),
       ]);
-      const run = runs.items.find(({ dryRun, results }) => !dryRun && results.length > 0);
+      const run = asked.get(node.uuid) ?? runs.items.find(({ dryRun, results }) => !dryRun && results.length > 0);
       reported.set(node.uuid, {
         ...(facts === undefined ? {} : { facts: (JSON.parse(Buffer.from(facts).toString('utf8')) as FactsView).facts }),
         ...(run === undefined ? {} : { run: stated(run) }),
@@ -105,11 +116,37 @@ async function readReported(client: Client, nodes: readonly NodeView[]): Promise
   return reported;
 }
 
-function stated({ started, release, error, results }: RunView): NonNullable<ReportedNode['run']> {
+const waitForDryRunsMs = 30_000;
+const pollMs = 500;
+
+/** Has each node say how it stands now. A node that is away, or busy for longer, is not in the result. */
+async function askDryRuns(client: Client, nodes: readonly NodeView[]): Promise<ReadonlyMap<string, RunView>> {
+  const newest = async ({ uuid }: NodeView) => {
+    const { items } = await client.get<{ items: readonly RunView[] }>(`/v1/nodes/${uuid}/runs`, { limit: 5 });
+    return items.find(({ dryRun }) => dryRun);
+  };
+  const known = new Map<string, string | undefined>();
+  for (const node of nodes) {
+    known.set(node.uuid, (await newest(node))?.runId);
+    await client.post(`/v1/nodes/${node.uuid}/wake`, { run: false, dryRun: true });
+  }
+  const answered = new Map<string, RunView>();
+  for (let left = waitForDryRunsMs; left > 0 && answered.size < nodes.length; left -= pollMs) {
+    await setTimeout(pollMs);
+    for (const node of nodes.filter(({ uuid }) => !answered.has(uuid))) {
+      const run = await newest(node);
+      if (run !== undefined && run.runId !== known.get(node.uuid)) answered.set(node.uuid, run);
+    }
+  }
+  return answered;
+}
+
+function stated({ started, release, error, results, dryRun }: RunView): NonNullable<ReportedNode['run']> {
   return {
     started,
     ...(release === undefined ? {} : { release: release.number }),
     ...(error === undefined ? {} : { error }),
+    ...(dryRun ? { isLive: true } : {}),
     results,
   };
 }
@@ -143,7 +180,11 @@ function formatNode(node: StatedNode): string[] {
       ...fields.map(({ field, before, after }) => `      ${printable(`${field}: ${before ?? '-'} → ${after ?? '-'}`)}`),
     ]),
     ...node.trouble.map(({ resource, result, reason }) =>
-      printable(`  ! ${resource}: ${result} in the last run: ${reason}`),
+      printable(
+        result === 'failed' || result === 'blocked'
+          ? `  ! ${resource}: ${result} in the last run: ${reason}`
+          : `  ! ${resource}: drifted, and would be ${result}: ${reason}`,
+      ),
     ),
     '',
   ];

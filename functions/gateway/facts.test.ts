@@ -74,8 +74,8 @@ describe('waking a node', () => {
     const fleet = await createGatewayFleet();
     try {
       const [node, other] = [await fleet.addNode(), await fleet.addNode()];
-      const woken = Promise.withResolvers<SessionPush>();
-      const session = await openSession({ ...fleet.sessionOptions(node), onPush: woken.resolve });
+      let woken = Promise.withResolvers<SessionPush>();
+      const session = await openSession({ ...fleet.sessionOptions(node), onPush: (push) => woken.resolve(push) });
       const bystander = await openSession({
         ...fleet.sessionOptions(other),
         onPush: () => assert.fail('another node was woken'),
@@ -85,6 +85,11 @@ describe('waking a node', () => {
       const audit = createFakeAudit(fleet.store);
       await wakeNode({ store: fleet.store, audit, now: Date.now }, { uuid: node.uuid, actor, run: true });
       assert.deepEqual(await woken.promise, { kind: 'wake', run: true });
+      woken = Promise.withResolvers<SessionPush>();
+      const order = { uuid: node.uuid, actor, run: false, dryRun: true };
+      await wakeNode({ store: fleet.store, audit, now: Date.now }, order);
+      assert.deepEqual(await woken.promise, { kind: 'wake', run: false, dryRun: true });
+      assert.deepEqual(audit.of('node.wake')[1]?.detail, { run: false, dryRun: true });
       session.close();
       bystander.close();
     } finally {

@@ -11,7 +11,7 @@ export type Pushes = {
   /** Tells every session to check in, spread like a release: something other than the release is new. */
   checkIn(): void;
   /** Check in now, and converge then when `run`. */
-  wake(uuid: string, run?: boolean): void;
+  wake(uuid: string, asked?: { readonly run: boolean; readonly dryRun: boolean }): void;
   drain(stream: OpenStream, reconnectAfterMs: number): void;
   close(): void;
 };
@@ -27,8 +27,7 @@ export function createPushes(deps: {
 }): Pushes {
   const due = new Map<OpenStream, NodeJS.Timeout>();
   const dueCheckIns = new Map<OpenStream, NodeJS.Timeout>();
-  const wakeMessage = encodeWake(false);
-  const runMessage = encodeWake(true);
+  const wakeMessage = encodeWake({ run: false, dryRun: false });
 
   return {
     release: () => tellAll(due, deps.pushSpreadMs, tellRelease),
@@ -37,8 +36,8 @@ export function createPushes(deps: {
       tellAll(dueCheckIns, Math.max(deps.pushSpreadMs, deps.connections.size * msPerCheckIn), (stream) =>
         stream.push(wakeMessage),
       ),
-    wake(uuid, run = false) {
-      const message = run ? runMessage : wakeMessage;
+    wake(uuid, asked) {
+      const message = asked === undefined ? wakeMessage : encodeWake(asked);
       for (const { streams } of deps.connections.ofNode(uuid)) {
         for (const stream of streams) if (stream.method === 'session') stream.push(message);
       }
@@ -82,6 +81,6 @@ export function createPushes(deps: {
   }
 }
 
-function encodeWake(run: boolean): Buffer {
-  return encodeAnswer({ answer: { case: 'push', value: { push: { case: 'wake', value: { run } } } } });
+function encodeWake(asked: { readonly run: boolean; readonly dryRun: boolean }): Buffer {
+  return encodeAnswer({ answer: { case: 'push', value: { push: { case: 'wake', value: asked } } } });
 }

@@ -155,7 +155,7 @@ export async function startGateway(deps: GatewayDeps, options: GatewayOptions): 
         pushes.release();
         return;
       case 'wake':
-        pushes.wake(change.uuid, change.run);
+        pushes.wake(change.uuid, change);
         return;
       case 'secrets':
       case 'rings':

@@ -85,7 +85,7 @@ export const operations = define({
   'node.quarantine': { code: 'HF0204', detail: z.strictObject({ reason: text(200).optional() }) },
   'node.recover': { code: 'HF0205', detail: z.strictObject({ reason: text(200).optional() }) },
   'node.revoke': { code: 'HF0206', detail: z.strictObject({ reason: text(200).optional() }) },
-  'node.wake': { code: 'HF0207', detail: z.strictObject({ run: z.boolean() }) },
+  'node.wake': { code: 'HF0207', detail: z.strictObject({ run: z.boolean(), dryRun: z.boolean().optional() }) },
   'node.request.refuse': {
     code: 'HF0210',
     detail: z.strictObject({ reason, method: text(100).optional(), claimed: uuid.optional() }),

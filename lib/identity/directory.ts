@@ -37,7 +37,7 @@ export type DirectoryChange =
   /** A ring was given another build, halted, or resumed. */
   | { readonly kind: 'rings' }
   /** An operator asked for the node to check in, and to converge when `run`. */
-  | { readonly kind: 'wake'; readonly uuid: string; readonly run: boolean };
+  | { readonly kind: 'wake'; readonly uuid: string; readonly run: boolean; readonly dryRun: boolean };
 
 export interface NodeDirectory {
   get(uuid: string): DirectoryNode | undefined;
@@ -160,7 +160,8 @@ export async function openNodeDirectory(deps: DirectoryDeps): Promise<NodeDirect
   function take({ key, item }: Change): void {
     if (key.pk.startsWith('node#')) takeNode(key.sk, item);
     else if (key.pk === currentRelease.pk && key.sk === currentRelease.sk && item) takeRelease(item);
-    else if (key.pk === wakePartition && item) tell({ kind: 'wake', uuid: key.sk, run: item['run'] === true });
+    else if (key.pk === wakePartition && item)
+      tell({ kind: 'wake', uuid: key.sk, run: item['run'] === true, dryRun: item['dryRun'] === true });
     else if (key.pk === ringsKey.pk && key.sk === ringsKey.sk && item) takeRings(item);
     else if (key.pk === secretsEpoch.pk && key.sk === secretsEpoch.sk && item) takeEpoch(item);
   }

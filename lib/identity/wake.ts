@@ -9,12 +9,13 @@ import { getNode, type NodeDeps, type NodeRecord, nodeKey, wakePartition } from 
 /** Throws `IdentityError` `not_found`, or `revoked`. A node that is not connected hears nothing, and checks in in time. */
 export async function wakeNode(
   deps: NodeDeps,
-  order: { readonly uuid: string; readonly actor: Actor; readonly run: boolean },
+  order: { readonly uuid: string; readonly actor: Actor; readonly run: boolean; readonly dryRun?: boolean },
 ): Promise<NodeRecord> {
   const { uuid, actor, run } = order;
+  const asked = order.dryRun === true ? { run, dryRun: true } : { run };
   const object = { kind: 'node', id: uuid };
-  const applied = await deps.audit.append({ type: 'node.wake', actor, object, outcome: 'success', detail: { run } }, [
-    { kind: 'put', item: { pk: wakePartition, sk: uuid, run, at: deps.now() } },
+  const applied = await deps.audit.append({ type: 'node.wake', actor, object, outcome: 'success', detail: asked }, [
+    { kind: 'put', item: { pk: wakePartition, sk: uuid, ...asked, at: deps.now() } },
     {
       kind: 'check',
       key: nodeKey(uuid),

@@ -114,3 +114,32 @@ test('a var that a binding changes is a change of what could use it, on the node
     [['note/uses', [{ field: 'vars.n', before: '1', after: '2' }]]],
   );
 });
+
+test('what a node found drifted when it was asked is shown; in an ordinary run it was put right', () => {
+  const same = content([note('same'), note('other')]);
+  const reportedWith = (isLive: boolean) =>
+    new Map([
+      [
+        'u0',
+        {
+          run: {
+            ...run([
+              ['same', 'updated'],
+              ['other', 'unchanged'],
+            ]),
+            isLive,
+          },
+        },
+      ],
+    ]);
+  const state = (isLive: boolean) =>
+    statePlan({
+      plan: planRelease({ current: same, next: same, nodes }),
+      next: same,
+      nodes,
+      reported: reportedWith(isLive),
+      protectedBy: () => [],
+    }).nodes.flatMap(({ trouble }) => trouble);
+  assert.deepEqual(state(true), [{ resource: 'a/note/same', result: 'updated', reason: 'because' }]);
+  assert.deepEqual(state(false), []);
+});

@@ -17,6 +17,8 @@ export type ReportedNode = {
     readonly started: string;
     readonly release?: number;
     readonly error?: string;
+    /** A dry run that was asked for: what it found changed has drifted, and nothing put it right. */
+    readonly isLive?: boolean;
     readonly results: readonly { readonly resource: string; readonly result: string; readonly reason: string }[];
   };
 };
@@ -110,7 +112,10 @@ function stateNode(node: PlannedNode, plan: NodePlan | undefined, input: StateIn
   });
   const changed = new Set(changes.map(({ crate, key }) => `${crate}/${key}`));
   const trouble = [...results.values()].filter(
-    ({ resource, result }) => isTrouble(result) && resources.has(resource) && !changed.has(resource),
+    ({ resource, result }) =>
+      (isTrouble(result) || (reported?.run?.isLive === true && isDrift(result))) &&
+      resources.has(resource) &&
+      !changed.has(resource),
   );
   const { run } = reported ?? {};
   const { uuid, name } = node;
@@ -160,6 +165,10 @@ function leftOutBy(
   const verdict = judge(resource.when, { facts, vars, node: { uuid, name, labels }, ...item });
   if (verdict.ok) return verdict.holds ? undefined : `not when ${resource.when}`;
   return `would fail: when: ${verdict.reason}`;
+}
+
+function isDrift(result: string): boolean {
+  return result === 'created' || result === 'updated' || result === 'removed';
 }
 
 function isTrouble(result: string): boolean {

@@ -59,6 +59,9 @@ const orderBody = z.strictObject({
     .optional(),
 });
 
+/** A dry run says how the machine stands against the release that it holds, and changes nothing. */
+const wakeBody = z.strictObject({ run: z.boolean().optional(), dryRun: z.boolean().default(false) });
+
 export function nodeRoutes(deps: NodeRouteDeps): Route[] {
   const order = (path: string, act: (deps: NodeRouteDeps, order: NodeOrder) => Promise<NodeRecord>) =>
     route({
@@ -97,9 +100,16 @@ export function nodeRoutes(deps: NodeRouteDeps): Route[] {
       method: 'POST',
       path: '/v1/nodes/:uuid/wake',
       permission: 'fleet.write',
-      schema: { params: nodeParams, body: z.strictObject({ run: z.boolean().default(true) }) },
+      schema: { params: nodeParams, body: wakeBody },
       handler: async ({ principal, params, body }) =>
-        nodeView(await wakeNode(deps, { uuid: params.uuid, actor: principal, run: body.run })),
+        nodeView(
+          await wakeNode(deps, {
+            uuid: params.uuid,
+            actor: principal,
+            run: body.run ?? !body.dryRun,
+            dryRun: body.dryRun,
+          }),
+        ),
     }),
   ];
 }
