@@ -120,7 +120,8 @@ function refusal(answer: HttpAnswer): SendResult {
   const reason = `HTTP ${answer.status}, ${name}`;
   if (/Throttling|InternalFailure|ServiceUnavailable|Timeout|LimitExceeded/.test(name))
     return { kind: 'transient', reason };
-  if (/AccessDenied|Signature|Token|Authentication|NotAuthorized/.test(name)) return { kind: 'auth', reason };
+  if (/AccessDenied|UnrecognizedClient|Signature|Token|Authentication|NotAuthorized/.test(name))
+    return { kind: 'auth', reason };
   if (/ResourceNotFound/.test(name)) return { kind: 'config', reason };
   return resultOfStatus(answer);
 }

@@ -64,7 +64,8 @@ function objectKey({ prefix }: Config, batch: Batch): string {
   const day = new Date(batch.madeAt).toISOString().slice(0, 10);
   const first = batch.events.find((event) => 'seq' in event);
   const sequence = first === undefined ? 'none' : `${first.seq}`.padStart(16, '0');
-  return `${prefix}${batch.log.replaceAll(/[^A-Za-z0-9._-]/g, '_')}/${day}/${sequence}-${batch.id}.ndjson.gz`;
+  // As it is in a URL: S3 signs the encoded form, in which "=" is no separator.
+  return `${prefix.replaceAll('=', '%3D')}${batch.log.replaceAll(/[^A-Za-z0-9._-]/g, '_')}/${day}/${sequence}-${batch.id}.ndjson.gz`;
 }
 
 function objectUrl({ bucket, region, url }: Config, key: string): URL {
