@@ -16,6 +16,7 @@ import { healthyMessage, superviseTrial } from '../updater/supervise.ts';
 import { createUpdates, refuseUpdates, type Updates } from '../updater/updates.ts';
 import { becomeBuild, becomeLauncher, isBuild } from './become.ts';
 import { readEmbedded } from './embedded.ts';
+import { checkSelf } from './self-check.ts';
 
 /** What an agent on trial has, after being asked to end, to finish the step that it is at. */
 const trialGraceMs = 20_000;
@@ -24,6 +25,7 @@ const trialGraceMs = 20_000;
 const ownCommands = ['service', 'install', 'uninstall', '--version', '-V', '--help', '-h'];
 
 const embedded = readEmbedded();
+checkSelf(embedded, process.execPath);
 const { layout, place } = locate(process.execPath);
 const installation: Installation = { disk: localDisk, layout, ...embedded };
 

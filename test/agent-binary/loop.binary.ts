@@ -15,7 +15,7 @@ test('R34 two builds on different paths give the same digest', () => {
   const elsewhere = join(cache, 'a/rather/longer/path/than/the/first');
   execFileSync('mkdir', ['-p', elsewhere]);
   // Links, not copies: the bytes are the same, the path is not.
-  for (const part of ['agent', 'lib', 'node_modules', 'package.json', 'tsconfig.json']) {
+  for (const part of ['agent', 'gate', 'lib', 'node_modules', 'package.json', 'tsconfig.json']) {
     execFileSync('cp', ['-al', join(project, part), elsewhere]);
   }
   const second = agentBuild('1.0.0', 'good', { from: elsewhere, out: join(elsewhere, 'out') });
@@ -34,6 +34,46 @@ test('neither NODE_OPTIONS nor Node’s own flags get into it, and it holds no p
   spawnSync(program, ['--require', injected, '--version'], { encoding: 'utf8', env: {} });
   assert.throws(() => statSync(join(directory, 'was-here')));
   assert.equal(readFileSync(program).includes(project), false);
+});
+
+test('R33 R34 altered, cut off, without its manifest, with another’s: 78, and nothing is made or opened', (t) => {
+  const build = agentBuild('1.0.0');
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-binary-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const good = readFileSync(build.program);
+  const note = readFileSync(build.manifest, 'utf8');
+  const program = join(directory, 'holdfast-agent');
+  const state = join(directory, 'state');
+  const run = (bytes: Uint8Array, manifest: string | undefined) => {
+    rmSync(program, { force: true });
+    rmSync(`${program}.manifest`, { force: true });
+    writeFileSync(program, bytes, { mode: 0o755 });
+    if (manifest !== undefined) writeFileSync(`${program}.manifest`, manifest);
+    const args = ['run', '--once', '--state', state];
+    const { status, stderr } = spawnSync(program, args, { encoding: 'utf8', env: { PATH: '/nonexistent' } });
+    return { status, code: /^HOLDFAST_GATE_([A-Z_]+):/.exec(stderr)?.[1] };
+  };
+  const flipped = (at: number) => {
+    const bytes = Buffer.from(good);
+    bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+    return bytes;
+  };
+  // A text of Node that nothing of ours needs, the shell grammar, the last byte of all.
+  const places = [good.indexOf('Welcome to Node.js'), good.lastIndexOf('tree_sitter'), good.length - 1];
+  for (const at of places) {
+    assert.ok(at > 0);
+    assert.deepEqual(run(flipped(at), note), { status: 78, code: 'FILE_ALTERED' }, `byte ${at}`);
+  }
+  assert.deepEqual(run(Buffer.concat([good, Buffer.from('x')]), note), { status: 78, code: 'FILE_ALTERED' });
+  assert.deepEqual(run(good, undefined), { status: 78, code: 'MISSING' });
+  assert.deepEqual(run(good, ''), { status: 78, code: 'MALFORMED' });
+  assert.deepEqual(run(good, note.replace('linux-x64', 'linux-x65')), { status: 78, code: 'ALTERED' });
+  const other = readFileSync(agentBuild('1.1.0').manifest, 'utf8');
+  assert.deepEqual(run(good, other), { status: 78, code: 'WRONG_ARTIFACT' });
+  const { status } = run(good, note);
+  assert.equal(status, 78, 'not joined: the gate is passed, and the agent itself says so');
+  assert.equal(run(good, note).code, undefined);
+  assert.throws(() => statSync(state));
 });
 
 test('joins, converges, repairs drift and reports, without Node on the machine', async (t) => {
