@@ -128,9 +128,14 @@ for (const kind of kinds) {
     assert.equal((await send(events.slice(500, 1000))).kind, 'transient');
     const second = await start();
     assert.deepEqual(await send(events.slice(500, 1000)), { kind: 'delivered' });
-    const sending = send(events.slice(1000, 3000));
+    let isSettled = false;
+    const sending = send(events.slice(1000, 3000)).finally(() => {
+      isSettled = true;
+    });
+    while (!isSettled && lines().length <= 1000) await new Promise((done) => setImmediate(done));
     await second.stop('SIGKILL');
     let result = await sending;
+    t.diagnostic(`killed with ${lines().length - 1000} of 2000 written: ${result.kind}`);
     const third = await start();
     // Either it had them all before it died, and said so, or it is sent all of them again.
     for (let tries = 0; result.kind !== 'delivered' && tries < 5; tries += 1)
