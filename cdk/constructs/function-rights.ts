@@ -50,10 +50,11 @@ export const functionRights: { readonly [name in FunctionName]: (scope: RightsSc
     ];
     const reported = ['drift#*', 'facts#*', 'posture#*', 'run#*', 'run-index#*'];
     const fleet = ['compliance-document', 'fleet', 'node#*', 'release', 'secrets', 'token'];
+    const updates = ['artifact', 'rings'];
     return [
       ...tableStatements(scope.table.tableArn, {
-        read: [...entries.read, ...accounts, ...fleet, 'block#*', 'lane#*', ...reported],
-        put: [...entries.put, ...accounts, 'compliance-document', 'release', 'secrets', 'token', 'wake'],
+        read: [...entries.read, ...accounts, ...fleet, ...updates, 'rollout', 'block#*', 'lane#*', ...reported],
+        put: [...entries.put, ...accounts, ...updates, 'compliance-document', 'release', 'secrets', 'token', 'wake'],
         update: [...accounts, 'node#*', 'release', 'secrets', 'token'],
         delete: [...entries.delete, ...accounts],
       }),

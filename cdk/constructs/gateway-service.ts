@@ -113,12 +113,14 @@ export class GatewayTask extends Construct {
 /** What the gateway reads on the hot path is in memory, fed by the stream; what it may write is listed here, and no key. */
 function gatewayRights(scope: Construct, { data, keys, identity, secrets }: GatewayTaskProps): PolicyStatement[] {
   const entries = entryWriter('gateway');
+  const ofUpdates = ['artifact', 'rings', 'rollout', 'rollout#*'];
   const ofRuns = ['drift#*', 'posture#*', 'run#*', 'run-index#*'];
   return [
     ...tableStatements(data.table.tableArn, {
-      read: [...entries.read, ...ofRuns, 'facts#*', 'fleet', 'node#*', 'release', 'secrets', 'wake'],
-      put: [...entries.put, 'drift#*', 'facts#*', 'run#*', 'run-index#*'],
-      update: ['posture#*'],
+      read: [...entries.read, ...ofRuns, ...ofUpdates, 'facts#*', 'fleet', 'node#*', 'release', 'secrets', 'wake'],
+      // A ring that fails is halted here, so rings are written here; what a node takes, artifact keys decide.
+      put: [...entries.put, 'drift#*', 'facts#*', 'rings', 'rollout#*', 'run#*', 'run-index#*'],
+      update: ['posture#*', 'rollout'],
       // It keeps the newest runs of a node, and drops older ones.
       delete: [...entries.delete, 'run#*'],
       // A node's state, keys and labels are not among these: a taken gateway revives no revoked node.
