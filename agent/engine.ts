@@ -12,6 +12,7 @@ import { type AnyExecutor, type Change, type ExecutorContext, type Executors, pa
 import type { Guard } from './guard.ts';
 import { type Host, HostError } from './host.ts';
 import { type HostLease, leaseHost } from './host-lease.ts';
+import type { Moment } from './machine-look.ts';
 import type { Notifications } from './notifications.ts';
 import { referencesOf } from './references.ts';
 import type { LateTemplate } from './resources.ts';
@@ -148,6 +149,8 @@ class Run {
   readonly #deadline: (timeoutMs: number) => AbortSignal;
   /** In a dry run: those that a change would have notified. */
   readonly #wouldNotify = new Set<string>();
+  /** Until something is changed. What runs commands may change anything. */
+  #moment: Moment = {};
   /** In a dry run: the first that would change. */
   #wouldChange: string | undefined;
 
@@ -227,10 +230,12 @@ class Run {
       desired: parsed.data,
       paths: await executor.paths(parsed.data, this.#deps.host),
       ...(resource.accepted === undefined ? {} : { accepted: resource.accepted }),
+      moment: this.#moment,
     });
     if (blocked !== undefined) {
       return { result: 'blocked', reason: blocked };
     }
+    if (executor.name === 'exec') this.#moment = {};
     return this.#converge(executor, parsed.data, key);
   }
 
@@ -265,7 +270,11 @@ class Run {
     }
     // Before the change, so that a kill right after it can't lose the notification: at worst it is given in vain.
     await notifications.add(targets);
-    await within(signal, executor.apply(found, desired, lease.host, context));
+    try {
+      await within(signal, executor.apply(found, desired, lease.host, context));
+    } finally {
+      this.#moment = {};
+    }
     const left = await within(signal, executor.check(desired, lease.view, { ...context, notified: false }));
     if (left !== undefined) {
       return { result: 'failed', reason: `still not as desired after it was applied: ${executor.describe(left)}` };

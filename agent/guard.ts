@@ -5,9 +5,10 @@
  * A path is judged by what it *is*, not by how it is spelled: symlinks and `..` are resolved, and each directory on the
  * way is compared by device and inode, so that a bind mount or a case-folding file system makes no difference.
  */
-import { lstat, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { systemCode } from './errors.ts';
+import { type Look, lookAt, type Moment } from './machine-look.ts';
 
 /** Says why a resource may not be touched, or undefined when it may. */
 export type Guard = (resource: {
@@ -16,6 +17,8 @@ export type Guard = (resource: {
   readonly paths: readonly string[];
   /** Rules by which the unknown may run: accepted in a release that two operators signed. The dangerous never may. */
   readonly accepted?: readonly string[];
+  /** The same for as long as the run has changed nothing: what was looked at need not be looked at again. */
+  readonly moment?: Moment;
 }) => Promise<string | undefined>;
 
 /** Protected on every machine. The root is protected by being above these. */
@@ -26,9 +29,10 @@ export const systemTrees: readonly string[] = ['/proc', '/sys', '/dev', '/boot']
  * open a parent can replace what is below.
  */
 export function protectTrees(trees: readonly string[]): Guard {
-  return async ({ paths }) => {
+  return async ({ paths, moment }) => {
+    const look = lookAt(moment);
     for (const path of paths) {
-      const reason = await judge(path, trees);
+      const reason = judge(path, trees, look);
       if (reason !== undefined) {
         return reason;
       }
@@ -50,22 +54,32 @@ export function allOf(...guards: readonly Guard[]): Guard {
   };
 }
 
-async function judge(path: string, trees: readonly string[]): Promise<string | undefined> {
-  const real = await resolvePath(path);
-  const chain = await ancestry(real);
+function judge(path: string, trees: readonly string[], look: Look): string | undefined {
+  const real = resolveBy(look, path);
+  const chain = ancestry(real, look);
   for (const tree of trees) {
-    const protectedTree = await realpath(tree).catch(() => resolvePath(tree));
-    const identity = await identityOf(protectedTree);
+    const protectedTree = look.realPath(tree) ?? resolveBy(look, tree);
+    const identity = identityOf(protectedTree, look);
     if (chain.paths.has(protectedTree) || (identity !== undefined && chain.identities.has(identity))) {
       return `${JSON.stringify(path)} is inside ${JSON.stringify(tree)}, which is protected`;
     }
-    const above = await ancestry(protectedTree);
-    const own = await identityOf(real);
+    const above = ancestry(protectedTree, look);
+    const own = identityOf(real, look);
     if (above.paths.has(real) || (own !== undefined && above.identities.has(own))) {
       return `${JSON.stringify(path)} holds ${JSON.stringify(tree)}, which is protected`;
     }
   }
   return undefined;
+}
+
+/** As `resolvePath`. */
+function resolveBy(look: Look, path: string): string {
+  const normal = resolve(path);
+  const parent = dirname(normal);
+  if (parent === normal) {
+    return normal;
+  }
+  return join(look.realPath(parent) ?? resolveBy(look, parent), normal.slice(parent === '/' ? 1 : parent.length + 1));
 }
 
 /**
@@ -93,12 +107,12 @@ export async function resolvePath(path: string): Promise<string> {
 type Ancestry = { readonly paths: ReadonlySet<string>; readonly identities: ReadonlySet<string> };
 
 /** The path and all directories above it. */
-async function ancestry(path: string): Promise<Ancestry> {
+function ancestry(path: string, look: Look): Ancestry {
   const paths = new Set<string>();
   const identities = new Set<string>();
   for (let at = path; ; at = dirname(at)) {
     paths.add(at);
-    const identity = await identityOf(at);
+    const identity = identityOf(at, look);
     if (identity !== undefined) {
       identities.add(identity);
     }
@@ -109,7 +123,7 @@ async function ancestry(path: string): Promise<Ancestry> {
 }
 
 /** Device and inode of a directory; undefined for what is none. A symlink is replaced, not followed, so it is none. */
-async function identityOf(path: string): Promise<string | undefined> {
-  const status = await lstat(path).catch(() => undefined);
-  return status?.isDirectory() === true ? `${status.dev}:${status.ino}` : undefined;
+function identityOf(path: string, look: Look): string | undefined {
+  const found = look.identity(path);
+  return found?.isDirectory === true ? `${found.device}:${found.inode}` : undefined;
 }

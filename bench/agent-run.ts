@@ -57,13 +57,15 @@ async function measure(resourcesFile: string): Promise<void> {
   const { executors } = await import('../agent/executors/registry.ts');
   const { createLocalHost } = await import('../agent/local-host.ts');
   const { memoryNotifications } = await import('../agent/notifications.ts');
+  const { allOf, protectTrees, systemTrees } = await import('../agent/guard.ts');
+  const { protectByRules } = await import('../agent/rules-guard.ts');
   const loadedMs = performance.now();
   const before = process.cpuUsage();
   const outcomes = await runResources(
     {
       executors,
       host: createLocalHost(),
-      guard: async () => undefined,
+      guard: allOf(protectTrees(systemTrees), protectByRules()),
       notifications: memoryNotifications(),
       blob: async () => new Uint8Array(),
       now: () => performance.now(),

@@ -79,7 +79,15 @@ async function realName(path: string, view: NodeView): Promise<string> {
 export type Mount = { readonly device: string; readonly root: string; readonly point: string };
 
 /** Reads the lines of mountinfo (proc_pid_mountinfo(5)); what isn't one is left out. */
-export function parseMountInfo(text: string): Mount[] {
+export function parseMountInfo(text: string): readonly Mount[] {
+  if (parsed.text !== text) parsed = { text, mounts: parseMounts(text) };
+  return parsed.mounts;
+}
+
+/** The last one: it hardly ever changes. */
+let parsed: { readonly text: string; readonly mounts: readonly Mount[] } = { text: '', mounts: [] };
+
+function parseMounts(text: string): Mount[] {
   return text.split('\n').flatMap((line) => {
     const [, , device, root, point] = line.split(' ');
     if (device === undefined || root === undefined || point === undefined) return [];

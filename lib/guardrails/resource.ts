@@ -141,10 +141,18 @@ function judgeName(type: string, fields: Fields): Finding[] {
   }
 }
 
+const commandFields = ['command', 'unless', 'onlyif', 'validate', 'job', 'run', 'script'] as const;
+
+/** Whether there is anything in it that is run, so that a scanner is needed. */
+export function hasCommands(desired: unknown): boolean {
+  const fields = fieldsOf(desired);
+  return commandFields.some((key) => fields[key] !== undefined);
+}
+
 /** Every field that is run: as the resource's own command, its guard, its test, or a job. */
 function judgeCommands(scanner: Scanner, fields: Fields): Finding[] {
   const context: ScanContext = typeof fields['cwd'] === 'string' ? { cwd: fields['cwd'] } : {};
-  return ['command', 'unless', 'onlyif', 'validate', 'job', 'run', 'script'].flatMap((key) => {
+  return commandFields.flatMap((key) => {
     const value = fields[key];
     if (typeof value === 'string') return [...scanner.scan(value.replaceAll('%s', '/tmp/candidate'), context).findings];
     const isList = Array.isArray(value) && value.every((one) => typeof one === 'string');
