@@ -57,19 +57,33 @@ export function allOf(...guards: readonly Guard[]): Guard {
 function judge(path: string, trees: readonly string[], look: Look): string | undefined {
   const real = resolveBy(look, path);
   const chain = ancestry(real, look);
+  const own = identityOf(real, look);
   for (const tree of trees) {
-    const protectedTree = look.realPath(tree) ?? resolveBy(look, tree);
-    const identity = identityOf(protectedTree, look);
+    const { path: protectedTree, identity, above } = protectedIn(tree, look);
     if (chain.paths.has(protectedTree) || (identity !== undefined && chain.identities.has(identity))) {
       return `${JSON.stringify(path)} is inside ${JSON.stringify(tree)}, which is protected`;
     }
-    const above = ancestry(protectedTree, look);
-    const own = identityOf(real, look);
     if (above.paths.has(real) || (own !== undefined && above.identities.has(own))) {
       return `${JSON.stringify(path)} holds ${JSON.stringify(tree)}, which is protected`;
     }
   }
   return undefined;
+}
+
+type ProtectedTree = { readonly path: string; readonly identity: string | undefined; readonly above: Ancestry };
+
+const seen = new WeakMap<Look, Map<string, ProtectedTree>>();
+
+/** What a protected tree really is, once for each look. */
+function protectedIn(tree: string, look: Look): ProtectedTree {
+  const known = seen.get(look) ?? new Map<string, ProtectedTree>();
+  seen.set(look, known);
+  const found = known.get(tree);
+  if (found !== undefined) return found;
+  const path = look.realPath(tree) ?? resolveBy(look, tree);
+  const made = { path, identity: identityOf(path, look), above: ancestry(path, look) };
+  known.set(tree, made);
+  return made;
 }
 
 /** As `resolvePath`. */

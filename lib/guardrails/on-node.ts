@@ -88,11 +88,12 @@ export function parseMountInfo(text: string): readonly Mount[] {
 let parsed: { readonly text: string; readonly mounts: readonly Mount[] } = { text: '', mounts: [] };
 
 function parseMounts(text: string): Mount[] {
-  return text.split('\n').flatMap((line) => {
+  const mounts = text.split('\n').flatMap((line) => {
     const [, , device, root, point] = line.split(' ');
     if (device === undefined || root === undefined || point === undefined) return [];
     return [{ device, root: decode(root), point: decode(point) }];
   });
+  return mounts.toSorted((a, b) => b.point.length - a.point.length);
 }
 
 function decode(text: string): string {
@@ -101,9 +102,8 @@ function decode(text: string): string {
 
 /** The other places at which the same directory of the same device is mounted. */
 function throughMounts(path: string, mounts: readonly Mount[]): string[] {
-  const holding = mounts
-    .filter(({ point }) => isWithin(path, point))
-    .toSorted((a, b) => b.point.length - a.point.length)[0];
+  // The innermost comes first.
+  const holding = mounts.find(({ point }) => isWithin(path, point));
   if (holding === undefined) return [];
   const inDevice = normalizePath(`${holding.root}/${path.slice(holding.point.length)}`);
   return mounts
