@@ -59,8 +59,8 @@ export const assumptions = {
    */
   connectionsPerGib: 4_500,
   checkInsPerCoreSecond: 4_500,
-  /** Two polls a second on each shard; a new on-demand table has four. */
-  streamPollsPerS: 2,
+  /** A poll of each shard every 700 ms; a new on-demand table has four. */
+  streamPollsPerS: 1 / 0.7,
   shards: 4,
   /** A checkpoint a minute at least; each shard wakes the sealer once in the profile's window at most. */
   heartbeatS: 60,

@@ -24,6 +24,8 @@ export type Profile = {
     readonly admin: number;
     readonly sealer: number;
     readonly secrets: number;
+    readonly router: number;
+    readonly deliver: number;
   };
   /** Metrics of each task, which cost more than a small gateway; CPU and memory of the service are free. */
   readonly containerInsights: boolean;
@@ -55,7 +57,7 @@ export const profiles: { readonly [name in ProfileName]: Profile } = {
     zones: 3,
     gateway: { tasks: 3, maxTasks: 12, cpu: 1024, memoryMiB: 4096, subnets: 'isolated' },
     containerInsights: true,
-    reservedConcurrency: { identity: 50, admin: 50, sealer: 5, secrets: 50 },
+    reservedConcurrency: { identity: 50, admin: 50, sealer: 5, secrets: 50, router: 5, deliver: 20 },
     sealWindow: Duration.seconds(10),
     apiBurst: 500,
     apiPerSecond: 250,

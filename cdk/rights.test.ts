@@ -115,6 +115,7 @@ for (const profile of profileNames) {
         ]);
       assert.deepEqual(lanes.sort(), [
         ['Admin', 'lane#admin-*'],
+        ['Deliver', 'lane#deliver-*'],
         ['Gateway', 'lane#gateway-*'],
         ['Identity', 'lane#identity-*'],
         ['Sealer', 'block#*', 'lane#*'],
@@ -136,10 +137,12 @@ for (const profile of profileNames) {
       const readers = ofSecrets.filter(({ actions }) =>
         actions.some((each) => /Value$/.test(each) && !/:Put/.test(each)),
       );
-      assert.deepEqual(
-        readers.map(({ id, actions }) => [id.slice(0, 13), actions]),
-        [['SecretsPolicy', ['secretsmanager:GetSecretValue']]],
-      );
+      assert.deepEqual(readers.map(({ id, actions }) => [id.slice(0, 13), actions]).sort(), [
+        ['DeliverPolicy', ['secretsmanager:GetSecretValue']],
+        ['SecretsPolicy', ['secretsmanager:GetSecretValue']],
+      ]);
+      // Delivery reaches the credentials of destinations, and none that a node is given.
+      assert(readers.filter(({ id }) => id.startsWith('Deliver')).every((each) => is(each.resources, '/siem/*')));
       // Below the fleet's prefix alone; nobody may change who may read a secret, or copy one elsewhere.
       for (const { actions, resources } of ofSecrets) {
         assert(actions.join() === 'secretsmanager:ListSecrets' || is(resources, ':secret:holdfast/'), actions.join());
@@ -160,6 +163,7 @@ for (const profile of profileNames) {
       const keyUse = statements.filter(({ condition }) => is(condition, 'kms:EncryptionContext:SecretARN'));
       assert.deepEqual(keyUse.map(({ id, actions }) => [id.slice(0, 7), ...actions]).sort(), [
         ['AdminPo', 'kms:Decrypt', 'kms:GenerateDataKey'],
+        ['Deliver', 'kms:Decrypt'],
         ['Secrets', 'kms:Decrypt'],
       ]);
     });
@@ -177,6 +181,29 @@ for (const profile of profileNames) {
             assert(condition['ForAllValues:StringLike']?.['dynamodb:LeadingKeys'], `${id} ${action}`);
         }
       }
+    });
+
+    test('R32 the router sees names and rings; delivery moves cursors, and changes no destination', () => {
+      const of = (name: string) =>
+        statements.filter(({ id, type }) => type === 'AWS::IAM::Policy' && id.startsWith(name));
+      const partitions = (name: string, action: string) =>
+        of(name)
+          .filter(({ actions }) => actions.includes(`dynamodb:${action}`))
+          .flatMap(({ condition }) => condition['ForAllValues:StringLike']['dynamodb:LeadingKeys'] as string[]);
+      assert.deepEqual(partitions('RouterPolicy', 'Query'), ['siem#destination']);
+      assert.deepEqual(partitions('RouterPolicy', 'PutItem'), []);
+      assert.deepEqual(
+        partitions('DeliverPolicy', 'PutItem').filter((each) => each.startsWith('siem')),
+        ['siem#cursor'],
+      );
+      assert.deepEqual([...partitions('DeliverPolicy', 'UpdateItem')], []);
+      const receivers = allowed('sqs:ReceiveMessage').map(({ id }) => id.slice(0, 13));
+      assert.deepEqual(receivers, ['DeliverPolicy']);
+      const invokers = allowed('lambda:InvokeFunction').filter(({ resources }) => is(resources, 'RouterFunction'));
+      assert.deepEqual(
+        invokers.map(({ id }) => id.slice(0, 12)),
+        ['SealerPolicy'],
+      );
     });
 
     test('R08 the gateway holds no key, and of a node it changes neither state nor keys', () => {

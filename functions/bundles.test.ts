@@ -41,6 +41,8 @@ const values: Record<string, string> = {
   HOLDFAST_IDENTITY_FUNCTION_ARN: 'arn:aws:lambda:eu-central-1:111122223333:function:identity',
   HOLDFAST_SECRETS_FUNCTION_ARN: 'arn:aws:lambda:eu-central-1:111122223333:function:secrets',
   HOLDFAST_SECRETS_PREFIX: 'holdfast/prod/',
+  HOLDFAST_ROUTER_FUNCTION_ARN: 'arn:aws:lambda:eu-central-1:111122223333:function:router',
+  HOLDFAST_RINGS_URL: 'https://sqs.eu-central-1.amazonaws.com/111122223333/rings.fifo',
 };
 
 function environmentOf(name: (typeof functionNames)[number]): NodeJS.ProcessEnv {

@@ -9,6 +9,7 @@ import type { Construct } from 'constructs';
 export type Runbook =
   | 'api-errors'
   | 'dead-letters'
+  | 'delivery-late'
   | 'function-errors'
   | 'function-throttles'
   | 'gateway-busy'

@@ -19,6 +19,10 @@ export type RightsScope = {
   readonly dataKey: IKey;
   /** ARN of every secret of the fleet, with its wildcard. */
   readonly secretsArn: string;
+  /** Secrets of the fleet whose path begins with `siem/`. */
+  readonly siemSecretsArn: string;
+  readonly ringsArn: string;
+  readonly routerArn: string;
   readonly region: string;
 };
 
@@ -53,10 +57,30 @@ export const functionRights: { readonly [name in FunctionName]: (scope: RightsSc
     const updates = ['artifact', 'rings'];
     return [
       ...tableStatements(scope.table.tableArn, {
-        read: [...entries.read, ...accounts, ...fleet, ...updates, 'rollout', 'block#*', 'lane#*', ...reported],
-        put: [...entries.put, ...accounts, ...updates, 'compliance-document', 'release', 'secrets', 'token', 'wake'],
+        read: [
+          ...entries.read,
+          ...accounts,
+          ...fleet,
+          ...updates,
+          'rollout',
+          'block#*',
+          'lane#*',
+          'siem#*',
+          ...reported,
+        ],
+        put: [
+          ...entries.put,
+          ...accounts,
+          ...updates,
+          'compliance-document',
+          'release',
+          'secrets',
+          'siem#*',
+          'token',
+          'wake',
+        ],
         update: [...accounts, 'node#*', 'release', 'secrets', 'token'],
-        delete: [...entries.delete, ...accounts],
+        delete: [...entries.delete, ...accounts, 'siem#*'],
       }),
       objects('Blobs', ['s3:GetObject', 's3:PutObject'], [scope.blobs, 'blobs']),
       objects('Tiles', ['s3:GetObject'], [scope.tiles, '']),
@@ -89,6 +113,36 @@ export const functionRights: { readonly [name in FunctionName]: (scope: RightsSc
       secretsKeyUse(scope, ['kms:Decrypt', 'kms:GenerateDataKey']),
     ];
   },
+  /** Names of destinations, and rings. */
+  router: (scope) => [
+    ...tableStatements(scope.table.tableArn, { read: ['siem#destination'], put: [], update: [], delete: [] }),
+    ringing(scope),
+  ],
+  deliver: (scope) => {
+    const entries = entryWriter('deliver');
+    return [
+      ...tableStatements(scope.table.tableArn, {
+        read: [...entries.read, 'block#*', 'fleet', 'lane#*', 'secrets', 'siem#*'],
+        // The record of a destination is the operators': what it says is not delivery's to change.
+        put: [...entries.put, 'siem#cursor'],
+        update: [],
+        delete: entries.delete,
+      }),
+      ringing(scope),
+      new PolicyStatement({
+        sid: 'Rings',
+        actions: ['sqs:ChangeMessageVisibility', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage'],
+        resources: [scope.ringsArn],
+      }),
+      // Credentials of destinations are secrets below this one folder; those of nodes are out of its reach.
+      new PolicyStatement({
+        sid: 'Credentials',
+        actions: ['secretsmanager:GetSecretValue'],
+        resources: [scope.siemSecretsArn],
+      }),
+      secretsKeyUse({ ...scope, secretsArn: scope.siemSecretsArn }, ['kms:Decrypt']),
+    ];
+  },
   secrets: (scope) => {
     const entries = entryWriter('secrets');
     return [
@@ -118,6 +172,7 @@ export const functionRights: { readonly [name in FunctionName]: (scope: RightsSc
     }),
     sign(scope.logKey, 'ED25519_SHA_512'),
     publicKey([scope.logKey]),
+    new PolicyStatement({ sid: 'TellRouter', actions: ['lambda:InvokeFunction'], resources: [scope.routerArn] }),
     objects('Tiles', ['s3:GetObject', 's3:PutObject'], [scope.tiles, '']),
     // Only what C2SP tlog-tiles allows to go: partial tiles of a tile that is full by now.
     new PolicyStatement({
@@ -156,6 +211,10 @@ function secretsKeyUse({ dataKey, secretsArn, region }: RightsScope, actions: st
       ArnLike: { 'kms:EncryptionContext:SecretARN': secretsArn },
     },
   });
+}
+
+function ringing({ ringsArn }: RightsScope): PolicyStatement {
+  return new PolicyStatement({ sid: 'Ring', actions: ['sqs:SendMessage'], resources: [ringsArn] });
 }
 
 function sign(key: IKey, algorithm: string): PolicyStatement {

@@ -3,7 +3,8 @@ import { Aws, CfnOutput, Duration } from 'aws-cdk-lib';
 import { Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import { EventSourceMapping, FilterCriteria, StartingPosition } from 'aws-cdk-lib/aws-lambda';
-import { SqsDlq } from 'aws-cdk-lib/aws-lambda-event-sources';
+import { SqsDlq, SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
+import { type IQueue, Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import type { DeploymentConfig } from '../config.ts';
 import { addAlarm, alarmPeriod } from '../constructs/alarms.ts';
@@ -35,12 +36,16 @@ const sizes: { readonly [name in FunctionName]: Size } = {
   sealer: { timeout: Duration.seconds(55), memoryMiB: 1024 },
   // Sealing is arithmetic: time goes down with memory, and so does the bill.
   secrets: { timeout: Duration.seconds(18), memoryMiB: 1024 },
+  router: { timeout: Duration.seconds(15), memoryMiB: 256 },
+  // Begins nothing after 25 s; a send may take 30.
+  deliver: { timeout: Duration.seconds(75), memoryMiB: 512 },
 };
 
 export class FunctionsStack extends FleetStack {
   readonly functions: { readonly [name in FunctionName]: BackendFunction };
   readonly api: FleetApi;
-  private readonly values: EnvironmentValues;
+  private readonly values: Record<string, string>;
+  private readonly rings: IQueue;
   private readonly props: FunctionsStackProps;
 
   constructor(scope: Construct, id: string, props: FunctionsStackProps) {
@@ -56,8 +61,17 @@ export class FunctionsStack extends FleetStack {
       alarms: data.alarms,
       ...(config.api !== undefined && { domain: config.api }),
     });
-    this.values = { ...commonEnvironment(props), HOLDFAST_URL: this.api.url };
+    this.rings = this.addRings();
+    this.values = {
+      ...commonEnvironment(props),
+      HOLDFAST_URL: this.api.url,
+      HOLDFAST_RINGS_URL: this.rings.queueUrl,
+    };
+    const router = this.add('router', 'Holdfast: rings for destinations of the audit log');
+    this.values['HOLDFAST_ROUTER_FUNCTION_ARN'] = router.function.functionArn;
     this.functions = {
+      router,
+      deliver: this.add('deliver', 'Holdfast: delivers the audit log to destinations'),
       identity: this.add('identity', 'Holdfast: enrolls nodes, renews and issues certificates'),
       admin: this.add('admin', 'Holdfast: admin API'),
       sealer: this.add('sealer', 'Holdfast: seals, signs and publishes the audit log'),
@@ -65,6 +79,7 @@ export class FunctionsStack extends FleetStack {
     };
     this.api.route({ identity: this.functions.identity.function, admin: this.functions.admin.function });
     this.wakeSealer();
+    this.wakeDelivery();
     new CfnOutput(this, 'IdentityFunctionName', { value: this.functions.identity.function.functionName });
     new CfnOutput(this, 'AdminFunctionName', { value: this.functions.admin.function.functionName });
     new CfnOutput(this, 'SealerFunctionName', { value: this.functions.sealer.function.functionName });
@@ -77,6 +92,8 @@ export class FunctionsStack extends FleetStack {
       admin: keys.adminRole,
       sealer: keys.sealerRole,
       secrets: keys.secretsRole,
+      router: keys.routerRole,
+      deliver: keys.deliverRole,
     };
     const reserved = profiles[config.profile].reservedConcurrency?.[name];
     return new BackendFunction(this, name.charAt(0).toUpperCase() + name.slice(1), {
@@ -110,8 +127,64 @@ export class FunctionsStack extends FleetStack {
       logKey,
       dataKey,
       secretsArn,
+      siemSecretsArn: secretsArn.replace(/\*$/, 'siem/*'),
+      ringsArn: this.rings.queueArn,
+      routerArn: this.values['HOLDFAST_ROUTER_FUNCTION_ARN'] ?? '',
       region: config.region,
     };
+  }
+
+  /** A ring is worth a minute: the schedule makes new ones, so none is kept for long. */
+  private addRings(): IQueue {
+    const { keys, data } = this.props;
+    const common = {
+      fifo: true,
+      encryption: QueueEncryption.KMS,
+      encryptionMasterKey: keys.dataKey,
+      enforceSSL: true,
+    } as const;
+    const lost = new Queue(this, 'LostRings', { ...common, retentionPeriod: Duration.days(14) });
+    const rings = new Queue(this, 'Rings', {
+      ...common,
+      retentionPeriod: Duration.minutes(15),
+      // Longer than an invocation of the function may take.
+      visibilityTimeout: Duration.seconds(90),
+      deadLetterQueue: { queue: lost, maxReceiveCount: 5 },
+    });
+    addAlarm(this, 'RingsLost', {
+      metric: lost.metricApproximateNumberOfMessagesVisible({ period: alarmPeriod }),
+      above: 0,
+      periods: 1,
+      means: 'A destination could not be served five times in a row, for a reason of ours.',
+      runbook: 'delivery-late',
+      topic: data.alarms,
+    });
+    addAlarm(this, 'DeliveryLate', {
+      metric: rings.metricApproximateAgeOfOldestMessage({ period: alarmPeriod }),
+      above: 300,
+      periods: 3,
+      means: 'Destinations of the audit log wait for more than five minutes to be served.',
+      runbook: 'delivery-late',
+      topic: data.alarms,
+    });
+    return rings as IQueue;
+  }
+
+  /** Told by the sealer of what was sealed, and by a schedule in any case. */
+  private wakeDelivery(): void {
+    const { router, deliver } = this.functions;
+    deliver.function.addEventSource(new SqsEventSource(this.rings, { batchSize: 1 }));
+    new Rule(this, 'Rounds', {
+      description: 'Holdfast: every destination is looked at every minute',
+      schedule: Schedule.rate(Duration.minutes(1)),
+      targets: [
+        new LambdaFunction(router.function, {
+          event: RuleTargetInput.fromObject({ kind: 'heartbeat' }),
+          deadLetterQueue: router.deadLetters,
+          retryAttempts: 0,
+        }),
+      ],
+    });
   }
 
   /** The stream is the doorbell, the schedule the heartbeat; what is sealed comes from the table in either case. */

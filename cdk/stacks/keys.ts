@@ -17,6 +17,8 @@ export class KeysStack extends FleetStack {
   readonly adminRole: IRole;
   readonly sealerRole: IRole;
   readonly secretsRole: IRole;
+  readonly routerRole: IRole;
+  readonly deliverRole: IRole;
   /** Signs node and gateway certificates; the identity role alone. */
   readonly authorityKey: Key;
   /** Signs checkpoints of the audit log; the sealer's role alone. */
@@ -31,6 +33,9 @@ export class KeysStack extends FleetStack {
     this.adminRole = this.functionRole('Admin', 'The admin API');
     this.sealerRole = this.functionRole('Sealer', 'Seals the audit log; the only user of the log key');
     this.secretsRole = this.functionRole('Secrets', 'Seals secrets to nodes; the only reader of their values');
+
+    this.routerRole = this.functionRole('Router', 'Rings for destinations of the audit log');
+    this.deliverRole = this.functionRole('Deliver', 'Delivers the audit log to destinations');
 
     this.authorityKey = this.key('AuthorityKey', {
       description: 'fleet CA',

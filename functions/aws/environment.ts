@@ -36,6 +36,12 @@ const variables = {
   HOLDFAST_SECRETS_FUNCTION_ARN: arn('lambda'),
   /** What the names of the fleet's secrets in Secrets Manager begin with. */
   HOLDFAST_SECRETS_PREFIX: z.string().regex(/^[a-z0-9-]{1,64}\/[a-z0-9-]{1,64}\/$/, 'must be like holdfast/fleet/'),
+  /** The function that rings for destinations, which the sealer tells of what it sealed. */
+  HOLDFAST_ROUTER_FUNCTION_ARN: arn('lambda'),
+  /** The queue of rings. */
+  HOLDFAST_RINGS_URL: z
+    .string()
+    .regex(/^https?:\/\/[a-z0-9.:-]{1,253}\/[0-9]{12}\/[A-Za-z0-9_-]{1,75}\.fifo$/, 'must be the URL of a FIFO queue'),
   /** Where the gateway listens; 8443 and 8081 on every address of its container unless told. */
   HOLDFAST_LISTEN: z.ipv4().or(z.ipv6()).default('0.0.0.0'),
   HOLDFAST_PORT: port.default(8443),
@@ -73,7 +79,16 @@ const functions = {
     'HOLDFAST_DATA_KEY_ARN',
     'HOLDFAST_SECRETS_PREFIX',
   ],
-  sealer: ['AWS_REGION', 'HOLDFAST_TABLE', 'HOLDFAST_LOG_BUCKET', 'HOLDFAST_ANCHORS_BUCKET', 'HOLDFAST_LOG_KEY_ARN'],
+  sealer: [
+    'AWS_REGION',
+    'HOLDFAST_TABLE',
+    'HOLDFAST_LOG_BUCKET',
+    'HOLDFAST_ANCHORS_BUCKET',
+    'HOLDFAST_LOG_KEY_ARN',
+    'HOLDFAST_ROUTER_FUNCTION_ARN',
+  ],
+  router: ['AWS_REGION', 'HOLDFAST_TABLE', 'HOLDFAST_RINGS_URL'],
+  deliver: ['AWS_REGION', 'HOLDFAST_TABLE', 'HOLDFAST_RINGS_URL', 'HOLDFAST_DATA_KEY_ARN', 'HOLDFAST_SECRETS_PREFIX'],
 } as const satisfies { readonly [name: string]: readonly (keyof typeof variables)[] };
 
 export type FunctionName = keyof typeof functions;

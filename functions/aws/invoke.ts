@@ -27,6 +27,15 @@ const timeoutMs = 20_000;
 
 /** Throws `InvokeError`, or what `fetch` throws when there is no connection. */
 export async function invokeFunction(deps: InvokeDeps, payload: object): Promise<unknown> {
+  return JSON.parse(await send(deps, payload, {}));
+}
+
+/** Returns once AWS has taken the event; the function runs by itself. Throws as `invokeFunction` does. */
+export async function notifyFunction(deps: InvokeDeps, payload: object): Promise<void> {
+  await send(deps, payload, { 'x-amz-invocation-type': 'Event' });
+}
+
+async function send(deps: InvokeDeps, payload: object, more: Record<string, string>): Promise<string> {
   const { region, functionArn, now } = deps;
   const name = /:function:([A-Za-z0-9-_]{1,64})(?::[A-Za-z0-9-_$]{1,128})?$/.exec(functionArn)?.[1];
   if (name === undefined) throw new TypeError('not the ARN of a function');
@@ -35,7 +44,7 @@ export async function invokeFunction(deps: InvokeDeps, payload: object): Promise
   const url = new URL(`/2015-03-31/functions/${name}/invocations`, base);
   const body = JSON.stringify(payload);
   const headers = signRequest(
-    { method: 'POST', url, headers: { 'content-type': 'application/json' }, body },
+    { method: 'POST', url, headers: { 'content-type': 'application/json', ...more }, body },
     { credentials: await deps.credentials(), region, service: 'lambda', now: now() },
   );
   const signal = AbortSignal.timeout(timeoutMs);
@@ -45,5 +54,5 @@ export async function invokeFunction(deps: InvokeDeps, payload: object): Promise
   if (!response.ok || response.headers.get('x-amz-function-error') !== null) {
     throw new InvokeError(response.status, `${name} answered with ${response.status}: ${text.slice(0, 300)}`);
   }
-  return JSON.parse(text);
+  return text;
 }

@@ -8,6 +8,7 @@ import { openS3Anchor } from '../../lib/audit/anchor-s3.ts';
 import type { Publication } from '../../lib/audit/publication.ts';
 import { openS3Publication } from '../../lib/audit/publication-s3.ts';
 import { toHex } from '../../lib/crypto/encoding.ts';
+import type { SigningCredentials } from '../../lib/crypto/sigv4.ts';
 import { type KmsKeys, openKmsKeys } from '../../lib/keys/kms.ts';
 import type { KeyStore } from '../../lib/keys/port.ts';
 import type { SecretsProvider } from '../../lib/secrets/provider.ts';
@@ -18,6 +19,8 @@ import { openS3Blobs } from '../../lib/store/blobs-s3.ts';
 import { openDynamoStore } from '../../lib/store/dynamodb.ts';
 import { createDynamoClients } from '../../lib/store/dynamodb-clients.ts';
 import type { Store } from '../../lib/store/port.ts';
+
+import { openRings, type Rings } from './rings.ts';
 
 type Region = { readonly AWS_REGION: string };
 
@@ -70,6 +73,22 @@ export function openSecrets(
     floors: createVersionFloors(store),
     now: Date.now,
   });
+}
+
+export function openRingQueue(environment: Region & { readonly HOLDFAST_RINGS_URL: string }): Rings {
+  return openRings({
+    region: environment.AWS_REGION,
+    queueUrl: environment.HOLDFAST_RINGS_URL,
+    endpoint: process.env['AWS_ENDPOINT_URL'],
+    credentials: ownCredentials(environment),
+    now: Date.now,
+  });
+}
+
+/** Of the role that the process runs under; the SDK keeps them fresh. */
+export function ownCredentials({ AWS_REGION }: Region): () => Promise<SigningCredentials> {
+  const { config } = new KMSClient({ region: AWS_REGION });
+  return () => config.credentials();
 }
 
 /** A name of its own for each process: lanes are owned, and nothing of a former process is taken up. */

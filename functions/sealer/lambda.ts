@@ -6,9 +6,10 @@ import { requireGate } from '../../gate/required.ts';
 import { createSealer } from '../../lib/audit/sealer.ts';
 import { readEnvironment } from '../aws/environment.ts';
 import { isLogKeyOf, readFleet } from '../aws/fleet.ts';
+import { notifyFunction } from '../aws/invoke.ts';
 import { createFunctionLog } from '../aws/log.ts';
 import { once } from '../aws/once.ts';
-import { openAnchor, openKeys, openPublication, openTable } from '../aws/resources.ts';
+import { openAnchor, openKeys, openPublication, openTable, ownCredentials } from '../aws/resources.ts';
 
 requireGate();
 const environment = readEnvironment('sealer', process.env);
@@ -17,6 +18,7 @@ const store = openTable(environment);
 const keys = openKeys(environment, { 'audit-log': environment.HOLDFAST_LOG_KEY_ARN });
 const publication = openPublication(environment);
 const anchor = openAnchor(environment);
+const credentials = ownCredentials(environment);
 /** Each anchor is an object that costs, and can't be deleted for years. */
 const anchorIntervalMs = 60_000;
 let anchoredAt = Number.NEGATIVE_INFINITY;
@@ -38,11 +40,30 @@ export async function handler(_event: unknown): Promise<{ readonly size?: number
   try {
     const checkpoint = await (await open()).sealOnce();
     await keepAnchor();
+    if (checkpoint !== undefined) await ringForDestinations();
     return checkpoint === undefined ? {} : { size: checkpoint.size };
   } catch (error) {
     if (error instanceof NotFounded) return {};
     logger.error({ err: error }, 'The audit log could not be sealed');
     throw error;
+  }
+}
+
+/** A convenience: the schedule rings every minute in any case, so that nothing here is held up or fails for it. */
+async function ringForDestinations(): Promise<void> {
+  try {
+    await notifyFunction(
+      {
+        region: environment.AWS_REGION,
+        functionArn: environment.HOLDFAST_ROUTER_FUNCTION_ARN,
+        endpoint: process.env['AWS_ENDPOINT_URL_LAMBDA'],
+        credentials,
+        now: Date.now,
+      },
+      { kind: 'sealed' },
+    );
+  } catch (error) {
+    logger.warn({ err: error }, 'The router was not told of what was sealed');
   }
 }
 

@@ -31,7 +31,7 @@ const relistMs = 30_000;
 const relistSoonMs = 1_000;
 
 export function openDynamoFeed(options: DynamoFeedOptions): ChangeFeed {
-  const { streamArn, pause, closed, now = Date.now, pollMs = 500 } = options;
+  const { streamArn, pause, closed, now = Date.now, pollMs = 700 } = options;
   if (streamArn === undefined) return absentFeed(closed);
   const label = streamArn.split('/stream/')[1] ?? '';
   const shards = openShards(options.streams, streamArn, { now, closed });

@@ -17,6 +17,7 @@ import {
   createBucket,
   createKeys,
   createLockedBucket,
+  createRings,
   createTable,
   dynamoClients,
   endpointOf,
@@ -47,6 +48,7 @@ export async function deploy() {
   const { table, streamArn } = await createTable(clients.client);
   const keys = await createKeys(kms);
   const [blobs, log, anchors] = [await createBucket(s3), await createBucket(s3), await createLockedBucket(s3)];
+  const ringsUrl = await createRings();
   const running: ChildProcess[] = [];
   const record = () => startRecorder(endpointOf('ministack'));
   const recorders = {
@@ -55,6 +57,8 @@ export async function deploy() {
     admin: await record(),
     sealer: await record(),
     secrets: await record(),
+    router: await record(),
+    deliver: await record(),
   } satisfies Record<FunctionName, Recorder>;
   const invoked = new Map<string, Lambda>();
   const invocations: string[] = [];
@@ -64,7 +68,14 @@ export async function deploy() {
     const body = Buffer.concat(await request.toArray()).toString();
     try {
       const [, name = ''] = /functions\/holdfast-([a-z]+)\//.exec(request.url!) ?? [];
-      response.end(JSON.stringify(await invoked.get(name)!.invoke(JSON.parse(body))));
+      const called = invoked.get(name);
+      if (request.headers['x-amz-invocation-type'] === 'Event') {
+        // AWS takes the event; what becomes of it, the caller does not learn.
+        called?.invoke(JSON.parse(body)).catch(() => undefined);
+        response.writeHead(202).end();
+        return;
+      }
+      response.end(JSON.stringify(await called!.invoke(JSON.parse(body))));
     } catch (error) {
       response.setHeader('x-amz-function-error', 'Unhandled').end(JSON.stringify({ errorMessage: `${error}` }));
     }
@@ -85,6 +96,8 @@ export async function deploy() {
     HOLDFAST_IDENTITY_FUNCTION_ARN: `arn:aws:lambda:${region}:000000000000:function:holdfast-identity`,
     HOLDFAST_SECRETS_FUNCTION_ARN: `arn:aws:lambda:${region}:000000000000:function:holdfast-secrets`,
     HOLDFAST_SECRETS_PREFIX: `holdfast/${randomUUID()}/`,
+    HOLDFAST_ROUTER_FUNCTION_ARN: `arn:aws:lambda:${region}:000000000000:function:holdfast-router`,
+    HOLDFAST_RINGS_URL: ringsUrl,
   };
 
   /** What the deployment sets, and what AWS sets. Also what a search for secrets has to look through. */
@@ -168,6 +181,7 @@ export async function deploy() {
     keys,
     identity,
     secrets,
+    ringsUrl,
     secretsPrefix: values['HOLDFAST_SECRETS_PREFIX']!,
     invocations,
     /** Every call that a function made, by its name. */

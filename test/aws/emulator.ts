@@ -86,6 +86,21 @@ export async function createKeys(client: KMSClient) {
   } as const;
 }
 
+/** A FIFO queue; its URL. No client of Amazon SQS is needed for one call. */
+export async function createRings(): Promise<string> {
+  const response = await fetch(endpointOf('ministack'), {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/x-amz-json-1.0',
+      'x-amz-target': 'AmazonSQS.CreateQueue',
+      authorization: `AWS4-HMAC-SHA256 Credential=test/20300101/${region}/sqs/aws4_request, SignedHeaders=host, Signature=0`,
+    },
+    body: JSON.stringify({ QueueName: `rings-${randomUUID()}.fifo`, Attributes: { FifoQueue: 'true' } }),
+  });
+  const { QueueUrl } = (await response.json()) as { QueueUrl: string };
+  return QueueUrl;
+}
+
 export function s3Client(): S3Client {
   // Emulators have no host name for each bucket.
   return new S3Client({ region, endpoint: endpointOf('ministack'), forcePathStyle: true });

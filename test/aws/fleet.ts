@@ -113,6 +113,9 @@ export async function deployFleet() {
       logKey: { keyArn: keys['audit-log'] },
       dataKey: { keyArn: keys.data },
       secretsArn: `${deployment.secretsPrefix}*`,
+      siemSecretsArn: `${deployment.secretsPrefix}siem/*`,
+      ringsArn: deployment.ringsUrl,
+      routerArn: 'router',
       region,
     } as unknown as RightsScope;
   }

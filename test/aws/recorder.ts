@@ -52,6 +52,9 @@ function callsOf(
   if (service.startsWith('TrentService')) {
     return [{ action: `kms:${operation}`, resource: String(input.KeyId), partitions: [] }];
   }
+  if (service === 'AmazonSQS') {
+    return [{ action: `sqs:${operation}`, resource: String(input.QueueUrl), partitions: [] }];
+  }
   if (service === 'secretsmanager') {
     return [{ action: `secretsmanager:${operation}`, resource: input.SecretId ?? input.Name ?? '*', partitions: [] }];
   }
@@ -64,6 +67,7 @@ function callsOf(
 
 type Keys = { readonly pk?: { readonly S?: string } };
 type Input = {
+  readonly QueueUrl?: string;
   readonly KeyId?: string;
   readonly SecretId?: string;
   readonly Name?: string;
