@@ -24,6 +24,7 @@ export const prices = {
   lambdaArmGibSecond: 0.0000133334,
   lambdaRequest: 0.2e-6,
   httpApiRequest: 1e-6,
+  sqsFifoRequest: 0.5e-6,
   s3Put: 0.005 / 1000,
   alarmMonth: 0.1,
   dashboardMonth: 3,
@@ -69,8 +70,12 @@ export const assumptions = {
   readUnitsPerCheckpoint: 10,
   sealerGibS: 0.3,
   functionGibS: 0.1,
+  /** The schedule rings every minute; Lambda asks the queue of rings five times in 20 s, whether or not there are any. */
+  roundS: 60,
+  roundGibS: 0.1,
+  queuePollsPerS: 0.25,
   logBytesPerNodeDay: 10_000,
-  alarms: 20,
+  alarms: 28,
   containerMetrics: 15,
 } as const;
 
@@ -121,7 +126,9 @@ export function monthlyCost({ nodes, intervalS, profile }: CostInput): Cost {
     functions:
       (renewals * a.functionGibS + checkpoints * a.sealerGibS) * p.lambdaArmGibSecond +
       (renewals + checkpoints) * p.lambdaRequest +
-      renewals * p.httpApiRequest,
+      renewals * p.httpApiRequest +
+      (seconds / a.roundS) * (a.roundGibS * p.lambdaArmGibSecond + p.lambdaRequest) +
+      seconds * a.queuePollsPerS * p.sqsFifoRequest,
     'published log and anchors': (checkpoints * a.putsPerCheckpoint + seconds / a.heartbeatS) * p.s3Put,
     'traffic out': (bytesOut / gib) * p.transferOutGib,
     watching:

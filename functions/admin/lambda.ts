@@ -15,7 +15,7 @@ import { newOpaqueToken } from '../../lib/crypto/token.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { readEnvironment } from '../aws/environment.ts';
 import { readFleet } from '../aws/fleet.ts';
-import { isDirect, isHttpEvent } from '../aws/http-event.ts';
+import { isDirect, isHttpEvent, withWholeSecretPath } from '../aws/http-event.ts';
 import { createFunctionLog } from '../aws/log.ts';
 import { once } from '../aws/once.ts';
 import { openBlobs, openKeys, openPublication, openSecrets, openTable, writerId } from '../aws/resources.ts';
@@ -80,7 +80,7 @@ const directRequest = z.strictObject({
 export async function handler(event: unknown, context: Parameters<ReturnType<typeof handle>>[1]): Promise<unknown> {
   const app = await open();
   release = await currentRelease();
-  if (isHttpEvent(event)) return handle(app)(event as LambdaEvent, context);
+  if (isHttpEvent(event)) return handle(app)(withWholeSecretPath(event as LambdaEvent), context);
   if (!isDirect(event)) throw new TypeError('an event of an unknown kind');
   const { method, path, body } = directRequest.parse(event);
   const response = await app.fetch(

@@ -24,3 +24,18 @@ export function isDirect(event: unknown): event is Record<string, unknown> {
     'holdfast' in event
   );
 }
+
+const secretRoute = '/v1/secrets/';
+
+/**
+ * API Gateway decodes a path before it hands it over, so a secret's path, which was one segment (`db%2Fkey`), may come as
+ * several. They are made one again; all but the setting of a secret ends with a verb. A path that was not decoded stays.
+ */
+export function withWholeSecretPath<Event>(event: Event): Event {
+  const { rawPath, requestContext } = event as { rawPath?: unknown; requestContext: { http: { method: string } } };
+  if (typeof rawPath !== 'string' || !rawPath.startsWith(secretRoute)) return event;
+  const segments = rawPath.slice(secretRoute.length).split('/');
+  const hasVerb = requestContext.http.method !== 'PUT' || (segments.length > 1 && segments.at(-1) === 'rotate');
+  const name = segments.slice(0, hasVerb ? -1 : undefined).join('%2F');
+  return { ...event, rawPath: [`${secretRoute}${name}`, ...(hasVerb ? segments.slice(-1) : [])].join('/') };
+}

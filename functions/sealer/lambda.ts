@@ -56,7 +56,7 @@ async function ringForDestinations(): Promise<void> {
       {
         region: environment.AWS_REGION,
         functionArn: environment.HOLDFAST_ROUTER_FUNCTION_ARN,
-        endpoint: process.env['AWS_ENDPOINT_URL_LAMBDA'],
+        endpoint: process.env['AWS_ENDPOINT_URL_LAMBDA'] ?? process.env['AWS_ENDPOINT_URL'],
         credentials,
         now: Date.now,
       },

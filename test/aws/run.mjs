@@ -26,7 +26,12 @@ const emulators = {
     join(venv, 'bin/ministack'),
     [],
     // Its IoT broker would listen on every address.
-    { GATEWAY_PORT: `${port}`, BIND_HOST: '127.0.0.1', LOG_LEVEL: 'WARNING', IOT_MTLS_ENABLED: '0' },
+    {
+      GATEWAY_PORT: `${port}`,
+      BIND_HOST: '127.0.0.1',
+      LOG_LEVEL: process.env.HOLDFAST_EMULATOR_LOG ?? 'WARNING',
+      IOT_MTLS_ENABLED: '0',
+    },
   ],
   moto: (port) => [join(venv, 'bin/moto_server'), ['-H', '127.0.0.1', '-p', `${port}`], {}],
 };

@@ -23,6 +23,7 @@ import { parseVerifierKey } from '../../lib/crypto/note.ts';
 import { parseEnrollAnswer } from '../../lib/identity/answer.ts';
 import { fleetPin, parseDescriptor } from '../../lib/identity/descriptor.ts';
 import { formatCrate } from '../../lib/policy/model.ts';
+import { startAuditReceiver } from '../fakes/audit-receiver.ts';
 import { createMachine, enrollBytes } from '../fakes/fleet.ts';
 import { createOperator, manifestBytes } from '../fakes/policy.ts';
 import { endpointOf, region, s3Client } from './emulator.ts';
@@ -247,7 +248,13 @@ test('R08 enroll, publish, converge, revoke through the API, on two gateways of 
   const release = { manifest: toBase64url(manifest), signatures: [operator.sign(manifest)] };
   const { digest } = await ok<{ digest: string }>(api('POST', '/v1/releases', release, loop.authorization));
   const session = await connect(kept, gateways[1]!.port);
-  assert.equal((await session.checkIn({ agentVersion: '0.1.0' })).release?.digest, digest);
+  // The gateway hears of it from the stream.
+  let offered: string | undefined;
+  for (let attempt = 0; offered === undefined && attempt < 20; attempt += 1) {
+    offered = (await session.checkIn({ agentVersion: '0.1.0' })).release?.digest;
+    if (offered === undefined) await sleep(200);
+  }
+  assert.equal(offered, digest);
   assert.equal(Buffer.from(await session.download(sha256Hex(content))).toString(), content.toString());
 
   const held = await Promise.all(gateways.map(({ port }) => connect(lost, port)));
@@ -295,6 +302,36 @@ test('R29 the stream alone wakes the sealer: what was done above is sealed, publ
   for (const name of ['integrity', 'completeness', 'freshness', 'anchoring'] as const)
     assert.equal(verdicts[name].verdict, 'pass', JSON.stringify(verdicts));
   s3.destroy();
+});
+
+test('R32 sealed entries reach a destination: sealer to router to ring to delivery, without a hole', async (t) => {
+  // The emulator turns HTTPS of its functions to 127.0.0.1 into HTTP; to another address of loopback it does not.
+  const receiver = await startAuditReceiver('127.0.0.2');
+  t.after(receiver.close);
+  const secret = Buffer.from(`whsec_${Buffer.alloc(32, 7).toString('base64')}`);
+  await ok(api('PUT', '/v1/secrets/siem%2Fhook', secret, loop.authorization));
+  const config = {
+    kind: 'webhook',
+    name: 'hook',
+    url: receiver.url,
+    secret: 'secret:siem/hook',
+    mapping: 'raw',
+    network: { ca: receiver.ca, allow: ['127.0.0.0/8'] },
+  };
+  await ok(api('POST', '/v1/siem/destinations', { config }, loop.authorization));
+  // Creating it is an entry, which is sealed, which rings.
+  const isThere = () => receiver.events.some((event) => JSON.stringify(event).includes('siem.'));
+  for (let attempt = 0; !isThere(); attempt += 1) {
+    assert(attempt < 150, `${receiver.events.length} events arrived`);
+    await sleep(200);
+  }
+  const numbers = receiver.events.flatMap(({ seq }) => (typeof seq === 'number' ? [seq] : []));
+  const distinct = [...new Set(numbers)].sort((a, b) => a - b);
+  assert.deepEqual(
+    distinct,
+    Array.from({ length: distinct.length }, (_, i) => (distinct[0] ?? 0) + i),
+  );
+  t.diagnostic(`${numbers.length} events in ${receiver.requests()} requests`);
 });
 
 test('holdfast aws status and destroy-check say of the deployment what is so', async () => {

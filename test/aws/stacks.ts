@@ -22,6 +22,7 @@ import { endpointOf, region, s3Client } from './emulator.ts';
 const root = join(import.meta.dirname, '../..');
 const python = join(root, '.venv/aws/bin/python');
 const accountId = '000000000000';
+const assetsBucket = `cdk-hnb659fds-assets-${accountId}-${region}`;
 const stackNames = ['keys', 'data', 'network', 'functions', 'edge'] as const;
 
 /** What the emulation has no notion of. Each is asserted on in the templates themselves (`cdk/*.test.ts`). */
@@ -83,14 +84,10 @@ export async function deployStacks(context: { readonly [key: string]: string }) 
   for (const name of stackNames) {
     const template = JSON.parse(readFileSync(join(outdir, `${name}.template.json`), 'utf8')) as Template;
     const stack = `${context['fleet']}-${name}`;
-    Object.assign(
-      outputs,
-      await create(
-        client,
-        stack,
-        adapted(template, (what) => left.push(`${name} ${what}`)),
-      ),
-    );
+    const body = adapted(template, (what) => left.push(`${name} ${what}`));
+    // As CDK does: a template of more than 50 KB is read from a bucket.
+    await s3.send(new PutObjectCommand({ Bucket: assetsBucket, Key: `${stack}.json`, Body: body }));
+    Object.assign(outputs, await create(client, stack, `${endpoint}/${assetsBucket}/${stack}.json`));
   }
   const lambda = new LambdaClient({ region, endpoint });
   const { Functions = [] } = await lambda.send(new ListFunctionsCommand({}));
@@ -110,11 +107,15 @@ export async function deployStacks(context: { readonly [key: string]: string }) 
   };
 }
 
-async function create(client: CloudFormationClient, stack: string, template: string): Promise<Record<string, string>> {
+async function create(
+  client: CloudFormationClient,
+  stack: string,
+  templateUrl: string,
+): Promise<Record<string, string>> {
   await client.send(
     new CreateStackCommand({
       StackName: stack,
-      TemplateBody: template,
+      TemplateURL: templateUrl,
       Capabilities: ['CAPABILITY_IAM'],
       EnableTerminationProtection: true,
     }),

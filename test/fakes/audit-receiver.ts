@@ -7,7 +7,7 @@ import { createLoopbackTls } from './loopback-tls.ts';
 /** As the raw mapping puts it into a webhook. */
 export type ReceivedEvent = { readonly [field: string]: unknown };
 
-export async function startAuditReceiver() {
+export async function startAuditReceiver(host: '127.0.0.1' | '127.0.0.2' = '127.0.0.1') {
   const tls = await createLoopbackTls();
   const events: ReceivedEvent[] = [];
   const held: ServerResponse[] = [];
@@ -27,11 +27,11 @@ export async function startAuditReceiver() {
       for (const look of waiting.splice(0)) look();
     });
   });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  await new Promise<void>((done) => server.listen(0, host, done));
   const { port } = server.address() as AddressInfo;
   return {
     ca: tls.ca,
-    url: `https://127.0.0.1:${port}/in`,
+    url: `https://${host}:${port}/in`,
     events,
     requests: () => requests,
     hang() {

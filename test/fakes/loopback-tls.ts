@@ -1,4 +1,4 @@
-/** TLS for servers on loopback in tests: an own CA, and a certificate for 127.0.0.1 by the machine's clock. */
+/** TLS for servers on loopback in tests: an own CA, and a certificate for 127.0.0.1 and .2 by the machine's clock. */
 import { privateKeyToPem } from '../../lib/crypto/ed25519.ts';
 import {
   createCsr,
@@ -27,7 +27,7 @@ export async function createLoopbackTls(): Promise<LoopbackTls> {
     fleet: 'testfleet',
     role: 'identity',
     publicKey: publicKeySpki,
-    ipAddresses: ['127.0.0.1'],
+    ipAddresses: ['127.0.0.1', '127.0.0.2'],
     notBefore: now,
     notAfter: now + 86_400_000,
   });
