@@ -8,6 +8,7 @@ const good = {
   HOLDFAST_LOG_BUCKET: 'holdfast-log',
   HOLDFAST_ANCHORS_BUCKET: 'holdfast-anchors',
   HOLDFAST_LOG_KEY_ARN: 'arn:aws:kms:eu-central-1:111122223333:key/1',
+  HOLDFAST_ROUTER_FUNCTION_ARN: 'arn:aws:lambda:eu-central-1:111122223333:function:router',
 };
 
 test('each function gets exactly what it names, frozen', () => {
@@ -43,5 +44,5 @@ test('only the identity function is given the CA key, and only the sealer and it
   assert.deepEqual(holders('HOLDFAST_CA_KEY_ARN'), ['identity']);
   // The identity function reads the public half, which the fleet descriptor names.
   assert.deepEqual(holders('HOLDFAST_LOG_KEY_ARN'), ['identity', 'sealer']);
-  assert.deepEqual(holders('HOLDFAST_DATA_KEY_ARN'), ['admin', 'secrets']);
+  assert.deepEqual(holders('HOLDFAST_DATA_KEY_ARN'), ['admin', 'secrets', 'deliver']);
 });
