@@ -1,8 +1,8 @@
 /**
  * Delivery of the audit log to HTTPS sinks in another process, from a SQLite store through the real dispatcher, mapping,
  * checks of the network and TLS: events a second of one destination that catches up, in batches of 500; how long after
- * its append an entry is at the receiver at 100 entries a second; and both once more beside a dead destination. Prints
- * one line of JSON. `node bench/siem.ts [entries] [seconds]`
+ * its append an entry is at the receiver at 100 entries a second; both once more beside two dead destinations; and what
+ * an operation of the product, one durable append after the other, takes with and without those. Prints one line of JSON. `node bench/siem.ts [entries] [seconds]`
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -55,13 +55,14 @@ async function measure(entries: number, seconds: number): Promise<void> {
   results['catchUp_raw_besideDead'] = await catchUp(tls, entries, 'raw', ['hangs', 'refuses']);
   const alone = await follow(tls, seconds, []);
   const besideDead = await follow(tls, seconds, ['hangs', 'refuses']);
+  const operation = await operateByTurns(tls, seconds);
   const p99Change = Math.round((besideDead.p99Ms / alone.p99Ms - 1) * 1000) / 10;
   process.stdout.write(
     `${JSON.stringify({
       bench: 'siem',
       machine: { cpu: cpus()[0]?.model, cores: availableParallelism(), node: process.version },
       ...{ entries, seconds, batch: 500, entriesPerSecondWhileFollowing: perSecond },
-      ...{ ...results, lagAlone: alone, lagBesideDead: besideDead, lagP99ChangePercent: p99Change },
+      ...{ ...results, lagAlone: alone, lagBesideDead: besideDead, lagP99ChangePercent: p99Change, operation },
     })}\n`,
   );
 }
@@ -117,6 +118,47 @@ async function follow(tls: LoopbackTls, seconds: number, dead: readonly string[]
     const sorted = lags.toSorted((a, b) => a - b);
     const at = (q: number) => Math.round(sorted[Math.floor((sorted.length - 1) * q)] ?? 0);
     return { p50Ms: at(0.5), p99Ms: at(0.99), entries: sorted.length };
+  } finally {
+    stopSealing.abort();
+    await sealing;
+    await world.close();
+  }
+}
+
+/** By turns, so that what else the machine does falls on both alike. */
+async function operateByTurns(tls: LoopbackTls, seconds: number) {
+  const alone: number[] = [];
+  const besideDead: number[] = [];
+  for (let round = 0; round < 4; round++) {
+    alone.push(...(await operate(tls, seconds / 4, [])));
+    besideDead.push(...(await operate(tls, seconds / 4, ['hangs', 'refuses'])));
+  }
+  return { alone: summary(alone), besideDead: summary(besideDead) };
+}
+
+function summary(times: readonly number[]) {
+  const sorted = times.toSorted((a, b) => a - b);
+  const at = (q: number) => Math.round((sorted[Math.floor((sorted.length - 1) * q)] ?? 0) * 100) / 100;
+  return { operations: sorted.length, p50Ms: at(0.5), p99Ms: at(0.99) };
+}
+
+/** One operation after the other, each durable with its entry, while destinations hang and refuse. */
+async function operate(tls: LoopbackTls, seconds: number, dead: readonly string[]): Promise<readonly number[]> {
+  const world = await openWorld(tls);
+  const stopSealing = new AbortController();
+  const sealing = world.sealer.run(stopSealing.signal);
+  try {
+    for (const name of dead) await world.add(name, 'raw', world.port(name));
+    const stop = world.deliver();
+    const times: number[] = [];
+    const end = performance.now() + seconds * 1000;
+    while (performance.now() < end) {
+      const from = performance.now();
+      await world.writer.append(event);
+      times.push(performance.now() - from);
+    }
+    await stop();
+    return times;
   } finally {
     stopSealing.abort();
     await sealing;
