@@ -21,6 +21,9 @@ const packages = ['ministack==1.5.33', 'moto[server]==5.2.5'];
 /** Written last: an installation that was cut off is begun anew. */
 const stamp = join(venv, 'holdfast-packages');
 
+/** The longest takes a minute on a busy machine. */
+const maxFileMs = 240_000;
+
 const emulators = {
   ministack: (port) => [
     join(venv, 'bin/ministack'),
@@ -125,15 +128,17 @@ async function runAll(endpoints) {
   const files = readdirSync(here)
     .filter((file) => file.endsWith('.aws.ts'))
     .filter((file) => wanted.length === 0 || wanted.some((word) => file.includes(word)));
-  let failures = 0;
+  let [passes, failures] = [0, 0];
   for (const file of files) {
     for (const name of file.startsWith('store.') ? Object.keys(emulators) : ['ministack']) {
       const known = differences.filter((each) => each.emulator === name && each.file === file);
       for (const { test, why } of known) process.stdout.write(`not on ${name}: "${test}" (${why})\n`);
       const status = await runFile(file, name, known, endpoints);
-      if (status !== 0) failures += 1;
+      if (status === 0) passes += 1;
+      else failures += 1;
     }
   }
+  process.stdout.write(`files: ${passes} passed, ${failures} failed\n`);
   return failures === 0 ? 0 : 1;
 }
 
@@ -152,5 +157,11 @@ function runFile(file, emulator, known, endpoints) {
   delete env.AWS_PROFILE;
   delete env.AWS_SESSION_TOKEN;
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: 'inherit' });
-  return new Promise((resolve) => child.once('close', (code) => resolve(code ?? 1)));
+  const limit = setTimeout(() => child.kill('SIGKILL'), maxFileMs);
+  return new Promise((resolve) =>
+    child.once('close', (code) => {
+      clearTimeout(limit);
+      resolve(code ?? 1);
+    }),
+  );
 }
