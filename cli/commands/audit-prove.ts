@@ -1,11 +1,12 @@
 /** `holdfast audit prove`: the proof of one entry, which anybody can check offline (C2SP tlog-proof). */
 import { Command, InvalidArgumentError } from 'commander';
-import type { CheckpointView } from '../../functions/admin/routes/audit.ts';
-import { formatProof, proveEntry } from '../../lib/audit/proof.ts';
+import { AuditError } from '../../lib/audit/port.ts';
+import { type EntryProof, formatProof, parseProof, proveEntry, verifyProof } from '../../lib/audit/proof.ts';
 import type { LogSource } from '../../lib/audit/publication.ts';
 import { parseVerifierKey } from '../../lib/crypto/note.ts';
 import type { Client } from '../client.ts';
 import { withClient } from '../command.ts';
+import { CliError } from '../errors.ts';
 import { fleetOption, readOwnFleet, requireSameFleet } from '../fleet.ts';
 import type { Terminal } from '../terminal.ts';
 import { keyOption, openSource, readKey } from './audit-source.ts';
@@ -24,21 +25,44 @@ export function proveCommand(terminal: Terminal): Command {
       '\nExample:\n  holdfast audit prove 17 > 17.tlog-proof && holdfast audit verify 17.tlog-proof\n',
     )
     .action(async (index: number, log: string | undefined, flags: ProveFlags, command: Command) => {
-      const prove = async (source: LogSource, key: string) => {
-        const verifier = parseVerifierKey(key);
-        return proveEntry({ source, origin: verifier.name, verifiers: [verifier] }, index);
-      };
       const proof =
         log === undefined
           ? await withClient(command, async (client) => {
               const own = await readOwnFleet(command);
               await requireSameFleet(client, own);
-              const { note } = await client.get<CheckpointView>('/v1/audit/checkpoint');
-              return prove(clientSource(client, note), own.descriptor.log.key);
+              return askForProof(client, index, own.descriptor.log.key);
             })
-          : await prove(openSource(log), await readKey(log, flags, command, terminal));
+          : await proveFrom(openSource(log), index, await readKey(log, flags, command, terminal));
       terminal.out(formatProof(proof));
     });
+}
+
+async function proveFrom(source: LogSource, index: number, key: string): Promise<EntryProof> {
+  const verifier = parseVerifierKey(key);
+  return proveEntry({ source, origin: verifier.name, verifiers: [verifier] }, index);
+}
+
+/** The server's proof, believed only when it proves this entry under the operator's own copy of the log's key. */
+export async function askForProof(client: Pick<Client, 'getBytes'>, index: number, key: string): Promise<EntryProof> {
+  const bytes = await client.getBytes(`/v1/audit/entries/${index}/proof`);
+  if (bytes === undefined)
+    throw new CliError('failure', `there is no entry ${index} that is signed`, {
+      hint: 'a new entry is signed within a second; `holdfast audit list` shows which there are',
+    });
+  const verifier = parseVerifierKey(key);
+  try {
+    const proof = parseProof(Buffer.from(bytes).toString('utf8'));
+    if (proof.extra === undefined || proof.index !== index)
+      throw new AuditError('malformed', `it is not the proof of entry ${index}`);
+    verifyProof(proof, proof.extra, { origin: verifier.name, verifiers: [verifier] });
+    return proof;
+  } catch (cause) {
+    if (!(cause instanceof AuditError)) throw cause;
+    throw new CliError('verification', `the server's proof does not hold: ${cause.message}`, {
+      hint: 'keep what it sent: the log may have been changed, or what answers has not the key of this fleet',
+      cause,
+    });
+  }
 }
 
 /** The published files over the admin API, under one checkpoint. */

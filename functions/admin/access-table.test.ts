@@ -27,6 +27,7 @@ function concrete({ path }: Pick<Route, 'path'>): string {
     .replace(':path{tile/.+}', 'tile/entries/000.p/1')
     .replace(':uuid', uuid)
     .replace(':number', '1')
+    .replace(':index', '0')
     .replace(':sha256', 'a'.repeat(64))
     .replace(/:[a-z]+\b/g, '0123456789abcdef');
 }

@@ -4,7 +4,7 @@ import type { Caller } from '../../lib/access/caller.ts';
 import type { Permission } from '../../lib/access/permissions.ts';
 import type { Principal } from '../../lib/access/principal.ts';
 
-export type MediaType = 'application/octet-stream' | 'text/event-stream' | 'text/html';
+export type MediaType = 'application/octet-stream' | 'text/event-stream' | 'text/html' | 'text/plain';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 

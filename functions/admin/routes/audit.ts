@@ -4,8 +4,10 @@ import type { Principal } from '../../../lib/access/principal.ts';
 import type { Entry } from '../../../lib/audit/entry.ts';
 import { type ListedEntry, listEntries } from '../../../lib/audit/list.ts';
 import type { AuditLog } from '../../../lib/audit/port.ts';
+import { formatProof, proveEntry } from '../../../lib/audit/proof.ts';
 import type { LogSource } from '../../../lib/audit/publication.ts';
 import { tileWidth } from '../../../lib/audit/tiles.ts';
+import { parseVerifierKey } from '../../../lib/crypto/note.ts';
 import type { FleetDescriptor } from '../../../lib/identity/descriptor.ts';
 import type { Store } from '../../../lib/store/port.ts';
 import { Problem } from '../problem.ts';
@@ -47,6 +49,13 @@ const entriesQuery = z.strictObject({
   object: z.string().max(300).optional(),
 });
 
+const proofParams = z.strictObject({
+  index: z
+    .string()
+    .regex(/^(0|[1-9][0-9]{0,14})$/, 'an index is a decimal number')
+    .transform(Number),
+});
+
 /** C2SP tlog-tiles: `tile/<L>/<N>[.p/<W>]` and `tile/entries/<N>[.p/<W>]`, N in groups of three digits. */
 const tilePattern = /^tile\/(entries|[0-9]|[1-5][0-9]|6[0-3])\/((?:x[0-9]{3}\/)*[0-9]{3})(?:\.p\/([1-9][0-9]{0,2}))?$/;
 
@@ -58,6 +67,14 @@ export function auditRoutes(deps: AuditRouteDeps): Route[] {
       permission: 'audit.read',
       schema: { query: entriesQuery },
       handler: ({ principal, query }) => pageOfEntries(deps, principal, query),
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/audit/entries/:index/proof',
+      permission: 'audit.read',
+      produces: 'text/plain',
+      schema: { params: proofParams },
+      handler: ({ principal, params }) => proofOf(deps, principal, params.index),
     }),
     route({
       method: 'GET',
@@ -121,6 +138,15 @@ async function pageOfEntries(
   const lowest = entries.reduce((least, { index }) => Math.min(least, index), Number.MAX_SAFE_INTEGER);
   await recordRead(deps, principal, entries.length === 0 ? 0 : lowest, entries.length);
   return { items: entries.map(entryView), ...(next === undefined ? {} : { next: String(next) }) };
+}
+
+/** One entry with its proof (C2SP tlog-proof), which holds the entry: reading it is recorded as any other read. */
+async function proofOf(deps: AuditRouteDeps, principal: Principal, index: number): Promise<Response> {
+  const { origin, key } = deps.descriptor.log;
+  const source = deps.publication;
+  const proof = await proveEntry({ source, origin, verifiers: [parseVerifierKey(key)] }, index);
+  await recordRead(deps, principal, index, 1);
+  return new Response(formatProof(proof), { headers: { 'content-type': 'text/plain; charset=utf-8' } });
 }
 
 function entryView({ index, body, chain, entry }: ListedEntry): EntryView {
