@@ -77,6 +77,8 @@ test('policy check: a good policy passes, and JSON is JSON', async (t) => {
 test('bad input: one error with its remedy and the documented exit code, and nothing on standard output', async (t) => {
   const directory = await scratch(t);
   const missing = join(directory, 'nowhere');
+  // `up` may make its state directory before it finds out: the others ask for one that stays missing.
+  const made = join(directory, 'made');
   const key = join(directory, 'key');
   await writeFile(key, '-----BEGIN OPENSSH PRIVATE KEY-----\n');
   const pin = 'A'.repeat(43);
@@ -86,14 +88,23 @@ test('bad input: one error with its remedy and the documented exit code, and not
         [2, /unknown command/, ['holdfast', 'nod', 'list']],
         [2, /unknown option/, ['holdfast', 'node', 'list', '--frobnicate']],
         [2, /must be signed/, ['holdfast', 'policy', 'publish', missing]],
-        [2, /private key/, ['holdfast', 'up', '--state', missing, '--operator-key', key]],
-        [1, /operator/, ['holdfast', 'up', '--state', missing]],
+        [2, /private key/, ['holdfast', 'up', '--state', made, '--operator-key', key]],
+        [1, /operator/, ['holdfast', 'up', '--state', made]],
         [4, /no server runs/, ['holdfast', 'status', '--state', missing]],
         [1, /no directory or file/, ['holdfast', 'audit', 'verify', missing]],
         [
           2,
           /cut off/,
-          ['holdfast-agent', 'join', '--server', 'https://127.0.0.1:1', '--token', `hfe_${pin}`, '--state', missing],
+          [
+            'holdfast-agent',
+            'join',
+            '--server',
+            'https://127.0.0.1:1',
+            '--token',
+            `hfe_${pin}`,
+            '--state',
+            join(directory, 'node'),
+          ],
         ],
       ] as [number, RegExp, [keyof typeof entries, ...string[]]][]
     ).map(
