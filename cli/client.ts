@@ -116,6 +116,7 @@ export function connect({ url, ca, token, remedy }: Connection): Client {
       const timer = setTimeout(() => stream.destroy(), timeoutMs);
       const stop = () => stream.destroy();
       signal.addEventListener('abort', stop, { once: true });
+      if (signal.aborted) stop();
       try {
         for await (const chunk of stream) if (String(chunk).includes('event: ')) return true;
       } catch {

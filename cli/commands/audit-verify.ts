@@ -155,7 +155,7 @@ function notSound(log: string): CliError {
 const questions = ['integrity', 'completeness', 'freshness', 'anchoring', 'witnessing'] as const;
 const words: Record<Verdict['verdict'], string> = { pass: 'pass', fail: 'FAIL', not_checked: '-' };
 
-function formatVerdicts(verdicts: Verdicts): string[] {
+export function formatVerdicts(verdicts: Verdicts): string[] {
   const { size, root } = verdicts;
   return [
     ...questions.map((question) => {

@@ -1,18 +1,28 @@
 /** `holdfast compliance`: what an auditor takes away, without a look into the log. */
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Command } from 'commander';
 import type { NodePosture, PostureView } from '../../functions/admin/compliance.ts';
 import type { DocumentView, EvidenceView } from '../../functions/admin/routes/compliance.ts';
+import { isSound, type Verdicts } from '../../lib/audit/verdicts.ts';
 import { allItems } from '../client.ts';
 import { globalsOf, parseCount, print, withClient } from '../command.ts';
 import { CliError } from '../errors.ts';
 import { formatTable } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
+import { formatVerdicts } from './audit-verify.ts';
 
 export function complianceCommand(terminal: Terminal): Command {
   const compliance = new Command('compliance').description('posture, evidence and documents for auditors');
-  for (const make of [postureCommand, nodesCommand, evidenceCommand, documentsCommand, uploadCommand])
+  for (const make of [
+    postureCommand,
+    nodesCommand,
+    verificationCommand,
+    evidenceCommand,
+    documentsCommand,
+    uploadCommand,
+    downloadCommand,
+  ])
     compliance.addCommand(make(terminal));
   return compliance;
 }
@@ -88,6 +98,24 @@ function nodesCommand(terminal: Terminal): Command {
     });
 }
 
+function verificationCommand(terminal: Terminal): Command {
+  return new Command('verification')
+    .description('show what the server finds in its own audit log: a verdict for each question, and no entry')
+    .addHelpText(
+      'after',
+      '\nExit code 5 when one of them is FAIL. It is the word of the server: verify its evidence with other tools too.\n' +
+        '\nExample:\n  holdfast compliance verification --json\n',
+    )
+    .action(async (_options: object, command: Command) => {
+      const verdicts = await withClient(command, (client) => client.get<Verdicts>('/v1/compliance/verification'));
+      print(terminal, command, verdicts, () => formatVerdicts(verdicts));
+      if (!isSound(verdicts))
+        throw new CliError('verification', 'the audit log does not verify', {
+          hint: 'tell the administrators; docs/audit.md says what each verdict means',
+        });
+    });
+}
+
 function evidenceCommand(terminal: Terminal): Command {
   return new Command('evidence')
     .description('print the evidence bundle as JSON: posture, verdicts on the log, its checkpoint, documents')
@@ -141,5 +169,28 @@ function uploadCommand(terminal: Terminal): Command {
       const document = await withClient(command, (client) => client.put<DocumentView>(path, bytes));
       print(terminal, command, document, () => [document.sha256]);
       if (!globalsOf(command).json) terminal.err(`kept as ${document.name}\n`);
+    });
+}
+
+function downloadCommand(terminal: Terminal): Command {
+  return new Command('download')
+    .description('fetch a supporting document into a new file; what is there is never replaced')
+    .argument('<name>', 'as `compliance documents` shows it')
+    .argument('[file]', 'where to (default: a file of that name here)')
+    .addHelpText('after', '\nExample:\n  holdfast compliance download penetration-test-2026.pdf report.pdf\n')
+    .action(async (name: string, file: string | undefined, _options: object, command: Command) => {
+      const path = file ?? basename(name);
+      const bytes = await withClient(command, (client) =>
+        client.getBytes(`/v1/compliance/documents/${encodeURIComponent(name)}`),
+      );
+      if (bytes === undefined)
+        throw new CliError('failure', `there is no document ${JSON.stringify(name)}`, {
+          hint: 'list them with: holdfast compliance documents',
+        });
+      await writeFile(path, bytes, { flag: 'wx' }).catch((cause: NodeJS.ErrnoException) => {
+        const why = cause.code === 'EEXIST' ? 'it is there already' : cause.code;
+        throw new CliError('failure', `can't write ${path} (${why})`, { hint: 'name another file', cause });
+      });
+      print(terminal, command, { name, file: path, bytes: bytes.length }, () => [path]);
     });
 }

@@ -3,9 +3,10 @@ import { Command, Option } from 'commander';
 import type { DriftView } from '../../functions/admin/routes/drift.ts';
 import type { NodeView } from '../../functions/admin/routes/nodes.ts';
 import { allItems } from '../client.ts';
-import { parseCount, print, withClient } from '../command.ts';
+import { parseCount } from '../command.ts';
 import { formatTable } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
+import { show, watchOption } from '../watch.ts';
 
 export function driftCommand(terminal: Terminal): Command {
   const drift = new Command('drift').description('what was found out of its declared state');
@@ -18,6 +19,7 @@ type Options = {
   readonly cause?: 'outside' | 'ours';
   readonly flapping?: boolean;
   readonly limit: number;
+  readonly watch?: boolean;
 };
 
 function listCommand(terminal: Terminal): Command {
@@ -27,24 +29,25 @@ function listCommand(terminal: Terminal): Command {
     .addOption(new Option('--cause <cause>', 'only what changed by this cause').choices(['outside', 'ours']))
     .option('--flapping', 'only what comes back again and again')
     .option('--limit <count>', 'at most so many', parseCount, 500)
+    .option(...watchOption)
     .addHelpText('after', '\nExamples:\n  holdfast drift list\n  holdfast drift list --flapping --json\n')
-    .action(async (options: Options, command: Command) => {
+    .action((options: Options, command: Command) => {
       const path = options.node === undefined ? '/v1/drift' : `/v1/nodes/${encodeURIComponent(options.node)}/drift`;
       const query = {
         limit: Math.min(options.limit, 500),
         cause: options.cause,
         flapping: options.flapping === true ? 'true' : undefined,
       };
-      const [drift, names] = await withClient(command, async (client) => {
+      return show(terminal, command, options, async (client) => {
         const found: DriftView[] = [];
         for await (const view of allItems<DriftView>(client, path, query)) {
           if (found.push(view) >= options.limit) break;
         }
         const uuids = [...new Set(found.map(({ node }) => node))];
         const nodes = await Promise.all(uuids.map((uuid) => client.get<NodeView>(`/v1/nodes/${uuid}`)));
-        return [found, new Map(nodes.map((node) => [node.uuid, node.name]))] as const;
+        const names = new Map(nodes.map((node) => [node.uuid, node.name]));
+        return { data: found, lines: () => formatDrift(found, terminal.width, (uuid) => names.get(uuid) ?? uuid) };
       });
-      print(terminal, command, drift, () => formatDrift(drift, terminal.width, (uuid) => names.get(uuid) ?? uuid));
     });
 }
 

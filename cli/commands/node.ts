@@ -8,6 +8,7 @@ import { allItems } from '../client.ts';
 import { globalsOf, print, withClient } from '../command.ts';
 import { formatFields, formatTable } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
+import { show, watchOption } from '../watch.ts';
 import { formatDrift } from './drift.ts';
 import { factsCommand } from './node-facts.ts';
 import { formatRuns } from './run.ts';
@@ -30,28 +31,36 @@ function listCommand(terminal: Terminal): Command {
   return new Command('list')
     .description('list the nodes')
     .option('--filter <state>', 'only those that are active, quarantined or revoked')
-    .addHelpText('after', '\nExamples:\n  holdfast node list\n  holdfast node list --filter quarantined --json\n')
-    .action(async (options: { filter?: string }, command: Command) => {
-      const nodes = await withClient(command, (client) =>
-        Array.fromAsync(allItems<NodeView>(client, '/v1/nodes', { state: options.filter, limit: 500 })),
-      );
-      print(terminal, command, nodes, () =>
-        nodes.length === 0 && terminal.interactive
-          ? ['no nodes yet: `holdfast token create` mints a token for the first one']
-          : formatTable(
-              [
-                { title: 'uuid', cell: (row: NodeView) => row.uuid, whole: true },
-                { title: 'name', cell: (row) => row.name },
-                { title: 'state', cell: (row) => row.state, whole: true },
-                { title: 'release', cell: (row) => row.release?.number },
-                { title: 'seen', cell: (row) => row.seen },
-                { title: 'labels', cell: (row) => formatLabels(row.labels) },
-              ],
-              nodes,
-              terminal.width,
-            ),
-      );
-    });
+    .option(...watchOption)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  holdfast node list --watch\n  holdfast node list --filter quarantined --json\n',
+    )
+    .action((options: { filter?: string; watch?: boolean }, command: Command) =>
+      show(terminal, command, options, async (client) => {
+        const nodes = await Array.fromAsync(
+          allItems<NodeView>(client, '/v1/nodes', { state: options.filter, limit: 500 }),
+        );
+        return { data: nodes, lines: () => formatNodes(nodes, terminal) };
+      }),
+    );
+}
+
+function formatNodes(nodes: readonly NodeView[], terminal: Terminal): readonly string[] {
+  if (nodes.length === 0 && terminal.interactive)
+    return ['no nodes yet: `holdfast token create` mints a token for the first one'];
+  return formatTable(
+    [
+      { title: 'uuid', cell: (row: NodeView) => row.uuid, whole: true },
+      { title: 'name', cell: (row) => row.name },
+      { title: 'state', cell: (row) => row.state, whole: true },
+      { title: 'release', cell: (row) => row.release?.number },
+      { title: 'seen', cell: (row) => row.seen },
+      { title: 'labels', cell: (row) => formatLabels(row.labels) },
+    ],
+    nodes,
+    terminal.width,
+  );
 }
 
 function showCommand(terminal: Terminal): Command {

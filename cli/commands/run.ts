@@ -1,12 +1,13 @@
 /** `holdfast run`: what the agents of nodes did, run by run. */
 import { Command } from 'commander';
 import type { RunView } from '../../functions/admin/routes/runs.ts';
-import { allItems } from '../client.ts';
-import { parseCount, print, withClient } from '../command.ts';
+import { allItems, type Client } from '../client.ts';
+import { parseCount } from '../command.ts';
 import { formatDurationMs } from '../duration.ts';
 import { printable } from '../printable.ts';
 import { formatFields, formatTable } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
+import { show, watchOption } from '../watch.ts';
 
 export function runCommand(terminal: Terminal): Command {
   const run = new Command('run').description('list and inspect what agents did');
@@ -20,17 +21,17 @@ function listCommand(terminal: Terminal): Command {
     .description('list the newest runs of a node, newest first')
     .argument('<uuid>', 'the node')
     .option('--limit <count>', 'at most so many', parseCount, 50)
+    .option(...watchOption)
     .addHelpText('after', '\nExample:\n  holdfast run list 6b1f0a52-8f0e-4c57-9d3c-2f5f1f0c9a11\n')
-    .action(async (uuid: string, options: { limit: number }, command: Command) => {
+    .action((uuid: string, options: { limit: number; watch?: boolean }, command: Command) => {
       const path = `/v1/nodes/${encodeURIComponent(uuid)}/runs`;
-      const runs = await withClient(command, async (client) => {
+      return show(terminal, command, options, async (client) => {
         const found: RunView[] = [];
         for await (const run of allItems<RunView>(client, path, { limit: Math.min(options.limit, 500) })) {
           if (found.push(run) >= options.limit) break;
         }
-        return found;
+        return { data: found, lines: () => formatRuns(found, terminal.width) };
       });
-      print(terminal, command, runs, () => formatRuns(runs, terminal.width));
     });
 }
 
@@ -40,17 +41,21 @@ function showCommand(terminal: Terminal): Command {
     .argument('<uuid>', 'the node')
     .argument('[run]', 'UUID of the run, or its beginning; the newest when left out')
     .option('--all', 'also resources that were in order')
+    .option(...watchOption)
     .addHelpText('after', '\nExample:\n  holdfast run show 6b1f0a52-8f0e-4c57-9d3c-2f5f1f0c9a11 d41c\n')
-    .action(async (uuid: string, id: string | undefined, options: { all?: boolean }, command: Command) => {
+    .action((uuid: string, id: string | undefined, options: { all?: boolean; watch?: boolean }, command: Command) => {
       const path = `/v1/nodes/${encodeURIComponent(uuid)}/runs`;
-      const run = await withClient(command, async (client) => {
+      const find = async (client: Client) => {
         if (id !== undefined) return client.get<RunView>(`${path}/${encodeURIComponent(id)}`);
         const { items } = await client.get<{ items: readonly RunView[] }>(path, { limit: 1 });
         return items[0];
+      };
+      return show(terminal, command, options, async (client) => {
+        const run = await find(client);
+        const lines = () =>
+          run === undefined ? ['no run was reported yet'] : formatRun(run, options.all === true, terminal.width);
+        return { data: run ?? {}, lines };
       });
-      print(terminal, command, run ?? {}, () =>
-        run === undefined ? ['no run was reported yet'] : formatRun(run, options.all === true, terminal.width),
-      );
     });
 }
 

@@ -1,0 +1,82 @@
+/** Commands that wait, prove and hand out files, against a whole control plane. */
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { runCli } from '../../cli/program.ts';
+import type { CheckpointView } from '../../functions/admin/routes/audit.ts';
+import { startFleet, type TestFleet } from './fleet.ts';
+
+/** Runs a command as local-admin; `onOut` may tell it to stop. */
+async function run(
+  fleet: TestFleet,
+  args: readonly string[],
+  onOut: (text: string, stop: () => void) => void = () => {},
+) {
+  const ran = { out: '', err: '' };
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const code = await runCli(['--state', fleet.state, ...args], {
+    out(text) {
+      ran.out += text;
+      onOut(text, resolve);
+    },
+    err(text) {
+      ran.err += text;
+    },
+    width: undefined,
+    interactive: false,
+    environment: {},
+    pause: async () => undefined,
+    stopped: () => promise,
+  });
+  return { code, ...ran };
+}
+
+test('--watch --json prints a document a change, and ends with 0 when it is told to stop', async (t) => {
+  const fleet = await startFleet(t);
+  const documents: { state: string }[][] = [];
+  const joined: Promise<unknown>[] = [];
+  const ran = await run(fleet, ['node', 'list', '--watch', '--json'], (text, stop) => {
+    documents.push(JSON.parse(text));
+    if (documents.length === 1) joined.push(fleet.join('node-1'));
+    else stop();
+  });
+  assert.equal(ran.code, 0, ran.err);
+  await Promise.all(joined);
+  assert.deepEqual(
+    documents.map((nodes) => nodes.map(({ state }) => state)),
+    [[], ['active']],
+  );
+  assert.equal(ran.out.trimEnd().split('\n').length, 2);
+
+  const watched = await run(fleet, ['status', '--watch'], (_text, stop) => stop());
+  assert.equal(watched.code, 0, watched.err);
+  assert.match(watched.out, /1 active/);
+});
+
+test('R26 R30 an entry is proved by the server, verdicts and documents are had from the command line', async (t) => {
+  const fleet = await startFleet(t);
+  // The log is published within a second of the start; each look at it is one request, not a wait for a time.
+  while ((await fleet.client.get<CheckpointView>('/v1/audit/checkpoint')).size === 0);
+  const proved = await run(fleet, ['audit', 'prove', '0']);
+  assert.equal(proved.code, 0, proved.err);
+  const file = join(fleet.directory, '0.tlog-proof');
+  await writeFile(file, proved.out);
+  const verified = await run(fleet, ['audit', 'verify', file]);
+  assert.equal(verified.code, 0, verified.err);
+  assert.match(verified.out, /^entry 0 of /);
+  assert.equal((await run(fleet, ['audit', 'prove', '999999'])).code, 1);
+
+  const verdicts = await run(fleet, ['compliance', 'verification']);
+  assert.equal(verdicts.code, 0, verdicts.err);
+  assert.match(verdicts.out, /integrity +pass/i);
+
+  const [report, copy] = [join(fleet.directory, 'report.pdf'), join(fleet.directory, 'copy.pdf')];
+  await writeFile(report, 'what was found');
+  assert.equal((await run(fleet, ['compliance', 'upload', report])).code, 0);
+  assert.equal((await run(fleet, ['compliance', 'download', 'report.pdf', copy])).code, 0);
+  assert.equal(await readFile(copy, 'utf8'), 'what was found');
+  const again = await run(fleet, ['compliance', 'download', 'report.pdf', copy]);
+  assert.deepEqual([again.code, again.err.includes('it is there already')], [1, true]);
+  assert.equal((await run(fleet, ['compliance', 'download', 'none.pdf', `${copy}2`])).code, 1);
+});
