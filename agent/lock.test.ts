@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { withState } from '../test/fakes/agent.ts';
 import { AgentError } from './errors.ts';
-import { takeLock, withLock } from './lock.ts';
+import { type Lock, takeLock, withLock } from './lock.ts';
 
 const isBusy = (error: unknown) => error instanceof AgentError && error.code === 'busy';
 
@@ -26,10 +26,14 @@ describe('lock', () => {
 
   test('of many that want it at once, one gets it', async () => {
     await withState(async ({ path }) => {
-      await writeFile(join(path, 'lock'), '999999999 1 stale\n');
-      const attempts = await Promise.allSettled(Array.from({ length: 20 }, () => takeLock(path)));
-      assert.equal(attempts.filter(({ status }) => status === 'fulfilled').length, 1);
-      assert.deepEqual(await readdir(path), ['lock']);
+      for (let round = 0; round < 25; round += 1) {
+        await writeFile(join(path, 'lock'), `999999999 1 stale ${round}\n`);
+        const attempts = await Promise.allSettled(Array.from({ length: 20 }, () => takeLock(path)));
+        const [taken, ...more] = attempts.filter(({ status }) => status === 'fulfilled');
+        assert.deepEqual(more, []);
+        assert.deepEqual(await readdir(path), ['lock']);
+        await (taken as PromiseFulfilledResult<Lock>).value.release();
+      }
     });
   });
 

@@ -2,9 +2,10 @@
  * The lock on the state directory: two runs never overlap. The file names its holder by process id and start time, so
  * that a holder that was killed, even if its id is used again, doesn't keep the lock.
  */
-import { randomBytes } from 'node:crypto';
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { link, lstat, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { AgentError, fromStateWrite, systemCode } from './errors.ts';
 
 const fileName = 'lock';
@@ -58,20 +59,38 @@ async function removeIfStale(path: string): Promise<void> {
   if (await isHeld(Number(pid), started)) {
     throw busy(Number(pid));
   }
-  // Moved before it is removed: another process may have put its own lock there since we read this one.
-  const aside = `${path}.stale.${randomBytes(8).toString('hex')}`;
+  await removeStale(path, content);
+}
+
+/**
+ * Of those that found the same stale lock one alone removes it: who made the one hard link whose name comes from its
+ * content. Whoever else wants to is sent back to look again, so a lock taken meanwhile is never touched.
+ */
+async function removeStale(path: string, content: string): Promise<void> {
+  const claim = `${path}.stale.${createHash('sha256').update(content).digest('hex').slice(0, 16)}`;
   try {
-    await rename(path, aside);
-    if ((await readFile(aside, 'utf8')) !== content) {
-      await link(aside, path).catch(() => undefined);
-    }
+    await link(path, claim);
   } catch (error) {
-    if (systemCode(error) !== 'ENOENT') {
-      throw error;
-    }
-  } finally {
-    await rm(aside, { force: true });
+    if (systemCode(error) === 'EEXIST') await forgetAbandoned(claim);
+    else if (systemCode(error) !== 'ENOENT') throw error;
+    return;
   }
+  try {
+    // Only under this claim may the stale lock go: what is linked, if it is the stale one, is what stands there.
+    if ((await readFile(claim, 'utf8')) === content) await rm(path, { force: true });
+  } finally {
+    await rm(claim, { force: true });
+  }
+}
+
+const claimLifeMs = 10_000;
+
+/** A claim lasts for two system calls; one that is old belongs to a process that was killed between them. */
+async function forgetAbandoned(claim: string): Promise<void> {
+  const status = await lstat(claim).catch(() => undefined);
+  // Making a link changes the time of the inode.
+  if (status !== undefined && Date.now() - status.ctimeMs > claimLifeMs) await rm(claim, { force: true });
+  else await setImmediate();
 }
 
 async function isHeld(pid: number, started: string | undefined): Promise<boolean> {
