@@ -28,23 +28,35 @@ test('R23 on a connection on which bad credentials keep coming answers are held 
   assert.equal(waits.length, 3);
 });
 
-test('R23 what is sent ahead while an answer is held back is not looked at, and ends the connection with that answer', async () => {
+test('R23 what is sent ahead while an answer is held back is not read on, and ends the connection with that answer', async () => {
   const held = Promise.withResolvers<void>();
-  const { app, audit } = await createAdminWorld({ wait: () => held.promise });
+  const areHeld = Promise.withResolvers<void>();
+  let waiting = 0;
+  const wait = () => {
+    waiting += 1;
+    if (waiting === 2) areHeld.resolve();
+    return held.promise;
+  };
+  const { app, audit } = await createAdminWorld({ wait });
   const gate = createGate({ audit }, await refusalOf(app));
-  const calls = { paused: Promise.withResolvers<void>(), resumed: 0 };
-  const socket = { pause: () => calls.paused.resolve(), resume: () => calls.resumed++ };
-  const send = async () =>
+  const [paused, patientPaused] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const eager = { pause: () => paused.resolve() };
+  const patient = { pause: () => patientPaused.reject(new Error('who waits is read on')) };
+  const send = async (socket: object) =>
     app.request(`${testSite}/v1/whoami`, { headers: bearerHeaders('hfs_x') }, { incoming: { socket } });
-  for (let i = 0; i < 5; i++) await send();
-  const answer = send();
-  await calls.paused.promise;
+  for (const socket of [eager, patient]) for (let i = 0; i < 5; i++) await send(socket);
+  const [answer, other] = [send(eager), send(patient)];
+  await areHeld.promise;
   const before = audit.events.length;
-  const ahead = { socket, headers: {}, headersDistinct: { host: ['cp.test'] } };
-  assert.equal(gate(ahead as unknown as IncomingMessage, {} as ServerResponse), true);
+  const ahead = { socket: eager, headers: {}, headersDistinct: { host: ['cp.test'] } };
+  const outgoing = {} as ServerResponse;
+  for (let i = 0; i < 3; i++) assert.equal(gate(ahead as unknown as IncomingMessage, outgoing), true, 'not answered');
+  await paused.promise;
   held.resolve();
+  patientPaused.resolve();
   assert.equal((await answer).headers.get('connection'), 'close');
-  assert.equal(calls.resumed, 0);
+  assert.equal((await other).headers.get('connection'), null);
+  await patientPaused.promise;
   assert.equal(audit.events.length, before);
 });
 
@@ -105,4 +117,10 @@ test('R23 incident 27: the gate answers a malformed token as the app does, recor
   }
   const ninth = send(`Bearer ${good}`, eager);
   assert.deepEqual([ninth.status, ninth.headers['connection']], [429, 'close']);
+
+  const known = {};
+  for (let i = 0; i < 6; i++)
+    await app.request(`${testSite}/v1/whoami`, { headers: bearerHeaders('hfs_x') }, { incoming: { socket: known } });
+  assert.equal(send(`Bearer ${good}`, known).handled, false);
+  assert.equal(send(`Bearer ${good}`, known).status, 429, 'where credentials keep being bad, one at a time');
 });

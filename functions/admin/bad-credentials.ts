@@ -1,7 +1,8 @@
 /**
- * Bad credentials by connection: after a few, each further answer on that connection is held back for about a second,
- * and nothing more is read from it meanwhile. Who sent more ahead loses the connection. So a flood waits, and everybody
- * else does not. A token that is wrong by its form alone is answered before anything is made of the request, and ends
+ * Bad credentials by connection: after a few, each further answer on that connection is held back for about a second.
+ * Who sends on instead of waiting is read no more, and loses the connection with that answer: what has piled up by then
+ * is never looked at, because even reading hundreds of requests at once would delay everybody else's. So a flood waits,
+ * and who waits keeps the connection. A token that is wrong by its form alone is answered before anything is made of the request, and ends
  * the connection after some hundreds.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -23,7 +24,7 @@ const holdMs = { least: 500, most: 2_000 } as const;
 /** Beyond so many held answers the next ones are not: holding must not be a way to use up memory. */
 const maxHeld = 2_000;
 
-type Socket = { readonly pause?: () => unknown; readonly resume?: () => unknown };
+type Socket = { readonly pause?: () => unknown };
 /** `held`: an answer is being held back. `isOver`: more was sent meanwhile, so the connection ends with that answer. */
 type Connection = { lookedUp: number; malformed: number; inFlight: number; isHeld: boolean; isOver: boolean };
 const connections = new WeakMap<object, Connection>();
@@ -44,22 +45,18 @@ export async function chargeBadCredential(environment: unknown, wait: Wait = rea
   if (connection.lookedUp <= maxLookedUp || connection.isHeld || held >= maxHeld) return connection.isOver;
   connection.isHeld = true;
   held += 1;
-  stopReading(socket, connection);
   try {
     await wait(holdMs.least + Math.random() * (holdMs.most - holdMs.least));
   } finally {
     held -= 1;
     connection.isHeld = false;
-    if (!connection.isOver) socket.resume?.();
   }
   return connection.isOver;
 }
 
-/** Later, because Node reads on by itself once a request is whole. */
-function stopReading(socket: Socket, connection: Connection): void {
-  setImmediate(() => {
-    if (connection.isHeld) socket.pause?.();
-  });
+/** For a connection that is over. Later, because Node reads on by itself once a request is whole. */
+function stopReading(socket: Socket): void {
+  setImmediate(() => socket.pause?.());
 }
 
 function connectionOf(socket: Socket): Connection {
@@ -81,7 +78,7 @@ export function createGate(
     // Sent ahead while the answer before it is held back: not looked at, and the connection ends with that answer.
     if (connection.isHeld) connection.isOver = true;
     if (connection.isOver) {
-      stopReading(incoming.socket, connection);
+      stopReading(incoming.socket);
       return true;
     }
     // RFC 9112 §3.2: several hosts are no host. Node takes the first, somebody in front may have taken another.
@@ -105,7 +102,8 @@ export function createGate(
       outgoing.end(refusal.body);
       return true;
     }
-    if (connection.inFlight >= maxInFlight) {
+    // Where credentials keep being bad, one at a time.
+    if (connection.inFlight >= (connection.lookedUp > maxLookedUp ? 1 : maxInFlight)) {
       connection.isOver = true;
       end(outgoing, tooManyAtOnce);
       return true;
