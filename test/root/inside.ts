@@ -9,6 +9,7 @@ import { executors } from '../../agent/executors/registry.ts';
 import { protectTrees, systemTrees } from '../../agent/guard.ts';
 import { type Declared, run } from '../conformance/executor-fixture.ts';
 import { applyExample } from './example.ts';
+import { tryPathTricks } from './path-tricks.ts';
 import { drifts, policy, prepare, proofs } from './policy.ts';
 
 function sh(script: string): string {
@@ -80,3 +81,4 @@ assert.deepEqual(
 );
 console.log(`OK: ${declared.length} resources of ${types.size} types`);
 await applyExample(sh);
+await tryPathTricks(sh);
