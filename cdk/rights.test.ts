@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { profileNames, resourcesOf, type Statement, statementsOf, synthesize, type Templates } from './testing.ts';
-
-const text = (value: unknown): string => JSON.stringify(value) ?? '';
-const is = (value: unknown, part: string) => text(value).includes(part);
+import {
+  mentions,
+  profileNames,
+  resourcesOf,
+  type Statement,
+  statementsOf,
+  synthesize,
+  type Templates,
+  text,
+} from './testing.ts';
 
 for (const profile of profileNames) {
   describe(profile, () => {
@@ -57,7 +63,7 @@ for (const profile of profileNames) {
         assert.deepEqual(condition['StringEquals'], { 'kms:SigningAlgorithm': algorithm, 'kms:MessageType': 'RAW' });
         const denials = statements.filter((each) => each.id === id && each.effect === 'Deny');
         const [others] = denials.filter(({ actions }) => actions.includes('kms:Sign'));
-        assert(is(others?.condition['StringNotEquals']?.['aws:PrincipalArn'], role));
+        assert(mentions(others?.condition['StringNotEquals']?.['aws:PrincipalArn'], role));
         assert.deepEqual(others?.principal, { AWS: '*' });
         assert(
           denials.some(({ actions, condition: when }) => actions.includes('kms:CreateGrant') && text(when) === '{}'),
@@ -73,7 +79,7 @@ for (const profile of profileNames) {
       );
       // The account's administrators keep the key's policy, and with it the last word; CloudTrail sees them use it.
       for (const { id, type, actions, principal } of statements) {
-        if (type === 'AWS::KMS::Key' && is(principal, ':root') && !id.startsWith('DataKey'))
+        if (type === 'AWS::KMS::Key' && mentions(principal, ':root') && !id.startsWith('DataKey'))
           assert.deepEqual(
             actions.filter((action) => /Sign$|Decrypt|Encrypt|CreateGrant|ReplicateKey/.test(action)),
             [],
@@ -142,25 +148,30 @@ for (const profile of profileNames) {
         ['SecretsPolicy', ['secretsmanager:GetSecretValue']],
       ]);
       // Delivery reaches the credentials of destinations, and none that a node is given.
-      assert(readers.filter(({ id }) => id.startsWith('Deliver')).every((each) => is(each.resources, '/siem/*')));
+      assert(readers.filter(({ id }) => id.startsWith('Deliver')).every((each) => mentions(each.resources, '/siem/*')));
       // Below the fleet's prefix alone; nobody may change who may read a secret, or copy one elsewhere.
       for (const { actions, resources } of ofSecrets) {
-        assert(actions.join() === 'secretsmanager:ListSecrets' || is(resources, ':secret:holdfast/'), actions.join());
+        assert(
+          actions.join() === 'secretsmanager:ListSecrets' || mentions(resources, ':secret:holdfast/'),
+          actions.join(),
+        );
         for (const action of actions) {
           assert.doesNotMatch(action, /ResourcePolicy|Replicat|RotateSecret|UpdateSecret|RestoreSecret|Tag/);
         }
       }
-      const invokers = allowed('lambda:InvokeFunction').filter(({ resources }) => is(resources, 'SecretsFunction'));
+      const invokers = allowed('lambda:InvokeFunction').filter(({ resources }) =>
+        mentions(resources, 'SecretsFunction'),
+      );
       assert.deepEqual(
         invokers.map(({ id }) => id.slice(0, 15)),
         ['GatewayTaskRole'],
       );
       const permissions = all('AWS::Lambda::Permission').filter(({ properties }) =>
-        is(properties['FunctionName'], 'SecretsFunction'),
+        mentions(properties['FunctionName'], 'SecretsFunction'),
       );
       assert.deepEqual(permissions, []);
       // The customer's key, for what Secrets Manager stores of this fleet.
-      const keyUse = statements.filter(({ condition }) => is(condition, 'kms:EncryptionContext:SecretARN'));
+      const keyUse = statements.filter(({ condition }) => mentions(condition, 'kms:EncryptionContext:SecretARN'));
       assert.deepEqual(keyUse.map(({ id, actions }) => [id.slice(0, 7), ...actions]).sort(), [
         ['AdminPo', 'kms:Decrypt', 'kms:GenerateDataKey'],
         ['Deliver', 'kms:Decrypt'],
@@ -199,7 +210,9 @@ for (const profile of profileNames) {
       assert.deepEqual([...partitions('DeliverPolicy', 'UpdateItem')], []);
       const receivers = allowed('sqs:ReceiveMessage').map(({ id }) => id.slice(0, 13));
       assert.deepEqual(receivers, ['DeliverPolicy']);
-      const invokers = allowed('lambda:InvokeFunction').filter(({ resources }) => is(resources, 'RouterFunction'));
+      const invokers = allowed('lambda:InvokeFunction').filter(({ resources }) =>
+        mentions(resources, 'RouterFunction'),
+      );
       assert.deepEqual(
         invokers.map(({ id }) => id.slice(0, 12)),
         ['SealerPolicy'],
@@ -214,16 +227,18 @@ for (const profile of profileNames) {
           actions.filter((action) => /^kms:(Sign|CreateGrant)|^secretsmanager|^s3:Put|^s3:Delete/.test(action)),
           [],
         );
-        assert(!is(resources, 'AuthorityKey') && !is(resources, 'LogKey'));
+        assert(!mentions(resources, 'AuthorityKey') && !mentions(resources, 'LogKey'));
       }
       const updates = own.filter(
-        ({ actions, condition }) => actions.includes('dynamodb:UpdateItem') && is(condition, 'node#'),
+        ({ actions, condition }) => actions.includes('dynamodb:UpdateItem') && mentions(condition, 'node#'),
       );
       assert.equal(updates.length, 1);
       const attributes: string[] = updates[0]?.condition['ForAllValues:StringLike']['dynamodb:Attributes'];
       for (const name of ['state', 'identityKey', 'sealingKey', 'labels', 'name', 'revokedAt'])
         assert(!attributes.includes(name));
-      assert(!own.some(({ actions, condition }) => actions.includes('dynamodb:PutItem') && is(condition, 'node#')));
+      assert(
+        !own.some(({ actions, condition }) => actions.includes('dynamodb:PutItem') && mentions(condition, 'node#')),
+      );
     });
   });
 }

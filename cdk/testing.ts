@@ -18,6 +18,15 @@ export type Templates = { readonly [stack: string]: Template };
 
 export const profileNames = ['small', 'standard'] as const;
 
+/** A part of a template as JSON, to look for something in it wherever it stands. */
+export function text(value: unknown): string {
+  return JSON.stringify(value) ?? '';
+}
+
+export function mentions(value: unknown, part: string): boolean {
+  return text(value).includes(part);
+}
+
 export function temporaryDirectory(): { readonly path: string; remove(): void } {
   const path = mkdtempSync(join(tmpdir(), 'holdfast-cdk-'));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };

@@ -5,7 +5,8 @@
 import { z } from 'zod';
 import type { Difference, Executor } from '../executor.ts';
 import { HostError } from '../host.ts';
-import { type ServiceAction, type ServiceStatus, serviceManagerOf } from '../platform/services.ts';
+import type { ServiceAction, ServiceStatus } from '../platform/service-manager.ts';
+import { serviceManagerOf } from '../platform/services.ts';
 
 const schema = z
   .strictObject({

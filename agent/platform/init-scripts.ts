@@ -1,7 +1,7 @@
 /** Services by their scripts: OpenRC, and SysV init with Debian's update-rc.d. */
 import { HostError, type HostView } from '../host.ts';
 import { mustRun } from './command.ts';
-import type { ServiceAction, ServiceManager, ServiceStatus } from './services.ts';
+import type { ServiceAction, ServiceManager, ServiceStatus } from './service-manager.ts';
 
 /** LSB 3.2, Init Script Actions: 0 is running; 1 and 2 dead with left-overs, 3 not running, 4 unknown. */
 const runningExit = 0;

@@ -1,7 +1,7 @@
 /** Services of macOS: launchd's system domain, by launchctl(1). */
 import { HostError } from '../host.ts';
 import { mustRun } from './command.ts';
-import type { ServiceManager } from './services.ts';
+import type { ServiceManager } from './service-manager.ts';
 
 export const launchd: ServiceManager = {
   tool: 'launchd',

@@ -1,40 +1,10 @@
 /** Service managers behind one port: what a service is doing, and the commands that change it. */
-import { type Host, HostError, type HostView } from '../host.ts';
+import { HostError, type HostView } from '../host.ts';
 import { mustProbe, mustRun } from './command.ts';
 import { type ServiceTool, serviceToolOf } from './detect.ts';
 import { openrc, sysv } from './init-scripts.ts';
 import { launchd } from './launchd.ts';
-
-export type ServiceStatus = {
-  /** False when the service manager knows no such service. */
-  readonly exists: boolean;
-  readonly isRunning: boolean;
-  readonly isEnabled: boolean;
-  readonly isMasked: boolean;
-  /** Why it can't be enabled or kept running, where that is so. */
-  readonly cannotEnable?: string;
-  readonly cannotRun?: string;
-  /** Its definition on disk is newer than what the service manager goes by. */
-  readonly isStale: boolean;
-};
-
-export type ServiceAction =
-  | 'start'
-  | 'stop'
-  | 'restart'
-  | 'reload'
-  | 'enable'
-  | 'disable'
-  | 'mask'
-  | 'unmask'
-  /** Reads the definitions on disk anew. */
-  | 'load';
-
-export type ServiceManager = {
-  readonly tool: ServiceTool;
-  status(host: HostView, name: string, signal: AbortSignal): Promise<ServiceStatus>;
-  act(host: Host, name: string, action: ServiceAction, signal: AbortSignal): Promise<void>;
-};
+import type { ServiceAction, ServiceManager } from './service-manager.ts';
 
 const systemd: ServiceManager = {
   tool: 'systemd',
