@@ -113,16 +113,16 @@ export class GatewayTask extends Construct {
 /** What the gateway reads on the hot path is in memory, fed by the stream; what it may write is listed here, and no key. */
 function gatewayRights(scope: Construct, { data, keys, identity, secrets }: GatewayTaskProps): PolicyStatement[] {
   const entries = entryWriter('gateway');
-  const ofUpdates = ['artifact', 'rings', 'rollout', 'rollout#*'];
+  const ofUpdates = ['artifact', 'rings', 'rollout', 'rollout#*', 'taken#*'];
   const ofRuns = ['drift#*', 'posture#*', 'run#*', 'run-index#*'];
   return [
     ...tableStatements(data.table.tableArn, {
       read: [...entries.read, ...ofRuns, ...ofUpdates, 'facts#*', 'fleet', 'node#*', 'release', 'secrets', 'wake'],
       // A ring that fails is halted here, so rings are written here; what a node takes, artifact keys decide.
-      put: [...entries.put, 'drift#*', 'facts#*', 'rings', 'rollout#*', 'run#*', 'run-index#*'],
+      put: [...entries.put, 'drift#*', 'facts#*', 'rings', 'rollout#*', 'run#*', 'run-index#*', 'taken#*'],
       update: ['posture#*', 'rollout'],
-      // It keeps the newest runs of a node, and drops older ones.
-      delete: [...entries.delete, 'run#*'],
+      // It keeps the newest runs of a node, and drops older ones; and what it noted of a node that has a build to answer for.
+      delete: [...entries.delete, 'run#*', 'taken#*'],
       // A node's state, keys and labels are not among these: a taken gateway revives no revoked node.
       updateOnly: { partitions: ['node#*'], attributes: nodeAttributesOfGateway },
     }),

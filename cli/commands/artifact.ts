@@ -180,6 +180,7 @@ function ringTable(rings: readonly RingView[], terminal: Terminal): readonly str
       { title: 'nodes', cell: (row) => String(row.nodes) },
       { title: 'updated', cell: (row) => String(row.updated) },
       { title: 'failed', cell: (row) => String(row.failed) },
+      { title: 'of them silent', cell: (row) => String(row.silent) },
       { title: 'not possible', cell: (row) => String(row.notPossible) },
       { title: 'share', cell: (row) => `${row.percent} %` },
       {

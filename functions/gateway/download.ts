@@ -1,10 +1,12 @@
 /**
  * Downloads: a node gets the blobs of the crates that are bound to it in the current release, the parts of the build of
- * the agent that its ring runs, and no others. Whether
- * a blob exists is not revealed: what a node may not have and what there is not are refused alike.
+ * the agent that its ring runs, and no others. Whether a blob exists is not revealed: what a node may not have and what
+ * there is not are refused alike.
  */
+import type { Ring } from '../../lib/artifacts/rings.ts';
 import type { AuditLog } from '../../lib/audit/port.ts';
 import { toHex } from '../../lib/crypto/encoding.ts';
+import type { DirectoryNode } from '../../lib/identity/directory.ts';
 import { getNode } from '../../lib/identity/nodes.ts';
 import { blobsFor } from '../../lib/policy/bindings.ts';
 import type { BlobDigest, BlobStore } from '../../lib/store/blobs.ts';
@@ -27,6 +29,8 @@ export type DownloadDeps = {
   readonly audit: Pick<AuditLog, 'deny'>;
   readonly currentRelease: CurrentRelease;
   readonly builds: WantedBuilds;
+  /** The node has the whole build that its ring runs. Durable when it returns. */
+  readonly recordTaken: (node: DirectoryNode, ring: Ring) => Promise<void>;
 };
 
 export function downloadHandler(deps: DownloadDeps): StreamHandler<DownloadRequest> {
@@ -48,7 +52,8 @@ async function download(deps: DownloadDeps, verified: VerifiedRequest<DownloadRe
   const { node, request } = verified;
   refuseQuarantined(node);
   const digest = toHex(request.digest) as BlobDigest;
-  if (!(await deps.builds.hasPart(node, digest)) && !(await isEntitled(deps, node.uuid, digest))) {
+  const part = await deps.builds.part(node, digest);
+  if (part === undefined && !(await isEntitled(deps, node.uuid, digest))) {
     denyNode(deps.audit, { reason: 'not_entitled', method: gatewayMethod('download').path, uuid: node.uuid });
     throw new RequestRefused('PERMISSION_DENIED', 'The blob is in no crate that is bound to this node.');
   }
@@ -58,6 +63,8 @@ async function download(deps: DownloadDeps, verified: VerifiedRequest<DownloadRe
     const data = bytes.subarray(at, at + maxChunkBytes);
     await reply.sendAndWait(encodeChunk({ chunk: { case: 'data', value: data } }));
   }
+  // Before the end, without which no agent takes a blob: whoever goes on to try the build is on record.
+  if (part?.isLast && reply.open) await deps.recordTaken(node, part.ring);
   reply.send(encodeChunk({ chunk: { case: 'end', value: { totalBytes: bytes.length } } }));
 }
 

@@ -34,6 +34,8 @@ export type GatewayLimits = {
   readonly maxCheckInsPerSecond: number;
   /** A new release is pushed to all sessions within this. */
   readonly pushSpreadMs: number;
+  /** Between two looks for nodes that took a build and fell silent. */
+  readonly silenceLookMs: number;
 };
 
 export const defaultLimits: GatewayLimits = {
@@ -57,4 +59,5 @@ export const defaultLimits: GatewayLimits = {
   checkInIntervalMs: 60_000,
   maxCheckInsPerSecond: 4_000,
   pushSpreadMs: 500,
+  silenceLookMs: 5 * 60_000,
 };

@@ -7,6 +7,7 @@ import type { TLSSocket } from 'node:tls';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import { recordOutcome } from '../../lib/artifacts/outcomes.ts';
+import { recordTaken } from '../../lib/artifacts/silence.ts';
 import type { AuditLog } from '../../lib/audit/port.ts';
 import type { LogSource } from '../../lib/audit/publication.ts';
 import { recordNodeFindings } from '../../lib/hardening/record.ts';
@@ -27,6 +28,7 @@ import { resolveSecretsHandler, type SecretSource } from './secrets.ts';
 import { createSeenLog } from './seen.ts';
 import { addGatewayService, type GatewayHandlers } from './service.ts';
 import { sessionHandler } from './session.ts';
+import { createSilenceWatch } from './silence-watch.ts';
 import { type GatewayTls, listen } from './transport.ts';
 import { createWantedBuilds } from './wanted-builds.ts';
 
@@ -109,7 +111,14 @@ export async function startGateway(deps: GatewayDeps, options: GatewayOptions): 
       now,
       limits,
     }),
-    download: downloadHandler({ store, blobs: deps.blobs, audit, currentRelease, builds }),
+    download: downloadHandler({
+      store,
+      blobs: deps.blobs,
+      audit,
+      currentRelease,
+      builds,
+      recordTaken: (node, ring) => recordTaken({ store, now }, node.uuid, ring),
+    }),
   };
   let draining = false;
   let closed = false;
@@ -128,10 +137,12 @@ export async function startGateway(deps: GatewayDeps, options: GatewayOptions): 
     options.port,
   );
   const stopWatching = directory.onChange(changed);
+  const isListening = () => !draining && directory.fresh();
+  const silence = createSilenceWatch({ store, audit, now, isListening, logger }, limits.silenceLookMs);
 
   return {
     address: { host: transport.address.address, port: transport.address.port },
-    ready: () => !draining && directory.fresh(),
+    ready: isListening,
     get connections() {
       return connections.size;
     },
@@ -211,7 +222,7 @@ export async function startGateway(deps: GatewayDeps, options: GatewayOptions): 
     injector.destroy();
     grpc.forceShutdown();
     for (const connection of connections.all()) connection.destroy();
-    await seen.settled();
+    await Promise.all([seen.settled(), silence.close()]);
   }
 }
 

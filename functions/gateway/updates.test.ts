@@ -5,7 +5,7 @@ import { openSession } from '../../agent/session.ts';
 import { localAdmin } from '../../lib/access/principal.ts';
 import { publishBuild } from '../../lib/artifacts/builds.ts';
 import { formatKeys } from '../../lib/artifacts/keys.ts';
-import { readProgress } from '../../lib/artifacts/outcomes.ts';
+import { readProgress, takenKey } from '../../lib/artifacts/outcomes.ts';
 import { readRings } from '../../lib/artifacts/rings.ts';
 import { haltRing, rolloutBuild } from '../../lib/artifacts/rollout.ts';
 import { trustKeys } from '../../lib/artifacts/trusted-keys.ts';
@@ -68,6 +68,21 @@ test('R37 a ring’s nodes are woken, offered the build, and given its manifest 
   await assert.rejects(other.session.download(offered.parts[0] ?? ''), { reason: 'PERMISSION_DENIED' });
   await assert.rejects(canary.session.fetchBuild('0'.repeat(64)), { reason: 'PERMISSION_DENIED' });
   assert.ok(fleet.audit.of('node.request.refuse').some(({ object }) => object.id === other.node.uuid));
+});
+
+test('R39 a node that was given the last part, and no other, has the build to answer for, until it does', async (t) => {
+  const { fleet, publish, connect, rollout } = await createWorld(t);
+  const { parts } = await publish('1.1.0');
+  const [first = '', last = ''] = parts;
+  const { node, session } = await connect();
+  await rollout('1.1.0');
+  const taken = async () => (await fleet.store.query({ pk: takenKey('canary', 1, '').pk })).items.map(({ sk }) => sk);
+  await session.download(first);
+  assert.deepEqual(await taken(), []);
+  await session.download(last);
+  assert.deepEqual(await taken(), [node.uuid]);
+  await session.reportUpdate({ rollout: 1, version: '1.1.0', result: 'confirmed', reason: '', from: '1.0.0' });
+  assert.deepEqual(await taken(), []);
 });
 
 test('R39 what a node says of its update is counted and audited once; a failing ring is offered nothing more', async (t) => {

@@ -2,14 +2,20 @@
  * How updates end, node by node, and the ring that stops itself. A node's word is counted once for each rollout; what it
  * says can halt a ring, and can never move one on.
  */
-import type { Actor, AuditLog } from '../audit/port.ts';
+import type { AuditLog } from '../audit/port.ts';
+import { systemActor } from '../audit/system-entry.ts';
 import type { Item, Key, Store, Write } from '../store/port.ts';
 import { type Ring, type RingNode, readRings, ringOf } from './rings.ts';
 import { haltRing } from './rollout.ts';
 import { RolloutError } from './rollout-errors.ts';
 
+/** What a node says of its update. */
 export const updateResults = ['confirmed', 'rolled_back', 'refused', 'not_possible'] as const;
 export type UpdateResult = (typeof updateResults)[number];
+
+/** `silent`: it took the build and was never heard of again, see silence.ts. */
+const updateStates = [...updateResults, 'silent'] as const;
+export type UpdateState = (typeof updateStates)[number];
 
 export type UpdateOutcome = {
   readonly rollout: number;
@@ -20,7 +26,8 @@ export type UpdateOutcome = {
   readonly from: string;
 };
 
-export type Progress = { readonly [Result in UpdateResult]: number };
+/** How many nodes of a rollout are in each state; those of which nothing is known yet are in none. */
+export type Progress = { readonly [State in UpdateState]: number };
 
 export type OutcomeDeps = {
   readonly store: Store;
@@ -30,7 +37,6 @@ export type OutcomeDeps = {
 
 /** Of so many finished nodes on, the share of failures among them halts the ring too: a large one must not wait. */
 const minFinished = 10;
-const system: Actor = { id: 'system', kind: 'system', auth: 'none' };
 
 export function progressKey(ring: string, rollout: number): Key {
   return { pk: 'rollout', sk: `${ring}#${String(rollout).padStart(10, '0')}` };
@@ -38,6 +44,11 @@ export function progressKey(ring: string, rollout: number): Key {
 
 export function outcomeKey(ring: string, rollout: number, uuid: string): Key {
   return { pk: `rollout#${ring}#${rollout}`, sk: uuid };
+}
+
+/** A build in a node's hands, of which it has said nothing yet. */
+export function takenKey(ring: string, rollout: number, uuid: string): Key {
+  return { pk: `taken#${ring}#${rollout}`, sk: uuid };
 }
 
 export async function readProgress(store: Pick<Store, 'get'>, ring: string, rollout: number): Promise<Progress> {
@@ -56,20 +67,19 @@ export async function recordOutcome(deps: OutcomeDeps, node: RingNode, outcome: 
   if (ring === undefined || outcome.rollout > ring.rollout) return;
   const key = outcomeKey(ring.name, outcome.rollout, node.uuid);
   const before = await store.get(key);
-  const known = before && resultOf(before);
-  if (known === outcome.result) return haltWhenFailing(deps, ring, outcome.rollout);
+  const known = before && stateOf(before);
   const { rollout, version, result, reason, from } = outcome;
+  // Taken under a rollout that began while it was fetched, and told of as what was announced: it has answered for both.
+  const answered = [...new Set([rollout, ring.rollout])].map(
+    (each): Write => ({ kind: 'delete', key: takenKey(ring.name, each, node.uuid) }),
+  );
+  if (known === result) {
+    await store.transact(answered);
+    return haltWhenFailing(deps, ring, rollout);
+  }
   const writes: Write[] = [
-    {
-      kind: 'put',
-      item: { ...key, version, result, reason, from, at: now() },
-      when: known === undefined ? { kind: 'absent' } : { kind: 'equals', name: 'result', value: known },
-    },
-    {
-      kind: 'update',
-      key: progressKey(ring.name, rollout),
-      add: { [result]: 1, ...(known === undefined ? {} : { [known]: -1 }) },
-    },
+    ...stateWrites(ring.name, node.uuid, { from: known, to: result }, outcome, now()),
+    ...answered,
   ];
   const entry = await audit.append(
     {
@@ -86,39 +96,59 @@ export async function recordOutcome(deps: OutcomeDeps, node: RingNode, outcome: 
   await haltWhenFailing(deps, ring, rollout);
 }
 
-async function haltWhenFailing(deps: OutcomeDeps, ring: Ring, rollout: number): Promise<void> {
+/** A node's step from one state, or none, to the next; it holds only if the node still is in the first. */
+export function stateWrites(
+  ring: string,
+  uuid: string,
+  step: { readonly from: UpdateState | undefined; readonly to: UpdateState },
+  { rollout, version, reason, from }: Omit<UpdateOutcome, 'result'>,
+  at: number,
+): Write[] {
+  const key = outcomeKey(ring, rollout, uuid);
+  const put: Write = {
+    kind: 'put',
+    item: { ...key, version, result: step.to, reason, from, at },
+    when: step.from === undefined ? { kind: 'absent' } : { kind: 'equals', name: 'result', value: step.from },
+  };
+  if (step.from === step.to) return [put];
+  const add = { [step.to]: 1, ...(step.from === undefined ? {} : { [step.from]: -1 }) };
+  return [put, { kind: 'update', key: progressKey(ring, rollout), add }];
+}
+
+/** Halts the ring unless it is halted, or `rollout` is over. */
+export async function haltWhenFailing(deps: Omit<OutcomeDeps, 'now'>, ring: Ring, rollout: number): Promise<void> {
   if (rollout !== ring.rollout || ring.halted !== '') return;
   const progress = await readProgress(deps.store, ring.name, rollout);
   if (!isFailing(ring, progress)) return;
-  const failed = progress.rolled_back + progress.refused;
-  const reason = `${failed} of ${ring.nodes} nodes failed`;
+  const silent = progress.silent === 0 ? '' : `, ${progress.silent} of them silent since they took it`;
+  const reason = `${failedOf(progress)} of ${ring.nodes} nodes failed${silent}`;
   try {
-    await haltRing(deps, { ring: ring.name, reason, actor: system });
+    await haltRing(deps, { ring: ring.name, reason, rollout, actor: systemActor });
   } catch (error) {
-    // Somebody changed the rings meanwhile; the next report looks again.
+    // Somebody changed the rings meanwhile; the next report, or look for silent nodes, sees it again.
     if (!(error instanceof RolloutError && error.code === 'conflict')) throw error;
   }
 }
 
 /** By the whole ring, and by those that have finished once they are some. */
 export function isFailing(ring: Pick<Ring, 'nodes' | 'maxFailedPercent'>, progress: Progress): boolean {
-  const failed = progress.rolled_back + progress.refused;
+  const failed = failedOf(progress);
   const finished = failed + progress.confirmed;
   const limit = ring.maxFailedPercent / 100;
   if (failed === 0) return false;
   return failed >= limit * Math.max(1, ring.nodes) || (finished >= minFinished && failed >= limit * finished);
 }
 
-function resultOf(item: Item): UpdateResult | undefined {
-  return updateResults.find((each) => each === item['result']);
+/** Silent ones included. */
+export function failedOf({ rolled_back, refused, silent }: Progress): number {
+  return rolled_back + refused + silent;
+}
+
+export function stateOf(item: Item): UpdateState | undefined {
+  return updateStates.find((each) => each === item['result']);
 }
 
 function parseProgress(item: Item | undefined): Progress {
-  const count = (name: UpdateResult) => (typeof item?.[name] === 'number' ? item[name] : 0);
-  return {
-    confirmed: count('confirmed'),
-    rolled_back: count('rolled_back'),
-    refused: count('refused'),
-    not_possible: count('not_possible'),
-  };
+  const counts = updateStates.map((state) => [state, typeof item?.[state] === 'number' ? item[state] : 0]);
+  return Object.fromEntries(counts) as Progress;
 }

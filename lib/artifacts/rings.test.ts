@@ -2,56 +2,18 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { createFakeAudit } from '../../test/fakes/audit.ts';
-import { createBuilds } from '../../test/fakes/builds.ts';
+import { builtAt } from '../../test/fakes/builds.ts';
+import { createRolloutWorld } from '../../test/fakes/rollout.ts';
 import { localAdmin } from '../access/principal.ts';
 import { generateEd25519, signEd25519 } from '../crypto/ed25519.ts';
 import { addNoteSignature, formatVerifierKey, signNote } from '../crypto/note.ts';
-import { nodeKey } from '../identity/nodes.ts';
-import { createMemoryBlobs } from '../store/blobs-memory.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import { listBuilds, partBytes, publishBuild } from './builds.ts';
 import { formatKeys } from './keys.ts';
 import { isFailing, readProgress, recordOutcome, type UpdateOutcome } from './outcomes.ts';
-import { type Ring, type RingNode, readRings, ringOf, wantedBuild } from './rings.ts';
-import { haltRing, resumeRing, rolloutBuild } from './rollout.ts';
+import { type Ring, readRings, ringOf, wantedBuild } from './rings.ts';
+import { haltRing, resumeRing } from './rollout.ts';
 import { trustedKeys, trustKeys } from './trusted-keys.ts';
-
-const now = () => Date.parse('2026-11-01T12:00:00Z');
-
-async function createWorld(nodes = 0) {
-  const builds = createBuilds();
-  const store = createMemoryStore();
-  const audit = createFakeAudit(store);
-  const blobs = createMemoryBlobs();
-  const deps = { store, audit, blobs, now };
-  await trustKeys(deps, { list: formatKeys(builds.keys), actor: localAdmin });
-  const fleet: RingNode[] = [];
-  for (let index = 0; index < nodes; index += 1) {
-    const node = { uuid: randomUUID(), labels: { zone: index % 2 === 0 ? 'even' : 'odd' }, platform: 'linux-x64' };
-    fleet.push(node);
-    const { uuid, ...rest } = node;
-    const item = {
-      ...nodeKey(uuid),
-      ...rest,
-      name: `n${index}`,
-      state: 'active',
-      revision: 1,
-      token: 't',
-      enrolledAt: 0,
-    };
-    await store.transact([
-      { kind: 'put', item: { ...item, identityKey: new Uint8Array(32), sealingKey: new Uint8Array(32) } },
-    ]);
-  }
-  async function publish(version: string, change: Parameters<typeof builds.build>[1] = {}) {
-    const { note, program } = await builds.build(version, change);
-    const part = await blobs.put(program);
-    return publishBuild(deps, { manifest: Buffer.from(note), parts: [part], actor: localAdmin });
-  }
-  const rollout = (version: string, ring: string, rest: object = {}) =>
-    rolloutBuild(deps, { version, ring, actor: localAdmin, ...rest });
-  return { ...deps, deps, builds, fleet, publish, rollout };
-}
 
 const outcome = (result: UpdateOutcome['result'], change: Partial<UpdateOutcome> = {}): UpdateOutcome => ({
   rollout: 1,
@@ -64,7 +26,7 @@ const outcome = (result: UpdateOutcome['result'], change: Partial<UpdateOutcome>
 
 describe('publishing a build', () => {
   test('R37 leaves the build and exactly one entry; the same again leaves nothing more', async () => {
-    const { publish, store, audit } = await createWorld();
+    const { publish, store, audit } = await createRolloutWorld();
     const build = await publish('1.1.0');
     assert.equal((await publish('1.1.0')).sha256, build.sha256);
     assert.deepEqual(
@@ -75,7 +37,7 @@ describe('publishing a build', () => {
   });
 
   test('R37 every refusal is audited, and nothing is stored', async () => {
-    const { publish, deps, builds, store, audit, blobs } = await createWorld();
+    const { publish, deps, builds, store, audit, blobs } = await createRolloutWorld();
     const good = await builds.build('1.1.0');
     const part = await blobs.put(good.program);
     const other = await blobs.put(Buffer.alloc(good.program.length));
@@ -83,7 +45,7 @@ describe('publishing a build', () => {
       publishBuild(deps, { manifest: Buffer.from(manifest), parts, actor: localAdmin });
     const reasons: [string, Promise<unknown>][] = [
       ['wrong_key', publish('1.1.0', { key: generateEd25519() })],
-      ['expired', publish('1.1.0', { notAfter: now() })],
+      ['expired', publish('1.1.0', { notAfter: builtAt })],
       ['wrong_artifact', publish('1.1.0', { kind: 'server' })],
       ['wrong_artifact', publish('1.1.0', { platform: 'any' })],
       ['too_large', publish('1.1.0', { size: 2 ** 30 })],
@@ -105,13 +67,13 @@ describe('publishing a build', () => {
   });
 
   test('R37 the same version with other bytes is refused', async () => {
-    const { publish } = await createWorld();
+    const { publish } = await createRolloutWorld();
     await publish('1.1.0');
     await assert.rejects(publish('1.1.0', { program: Buffer.from('something else') }), { code: 'exists' });
   });
 
   test('nothing is published before keys are trusted; the next keys need the threshold of those before', async () => {
-    const { deps, store, builds, publish, audit } = await createWorld();
+    const { deps, store, builds, publish, audit } = await createRolloutWorld();
     const next = generateEd25519();
     const list = formatKeys({ number: 2, threshold: 1, keys: [formatVerifierKey('next', next.publicKey)] });
     await assert.rejects(trustKeys(deps, { list, actor: localAdmin }), { code: 'refused' });
@@ -188,7 +150,7 @@ describe('rings', () => {
   });
 
   test('n-1 follows one behind by itself', async () => {
-    const { publish, rollout, store } = await createWorld();
+    const { publish, rollout, store } = await createRolloutWorld();
     await publish('1.0.0');
     await assert.rejects(rollout('n-1', 'stable'), { code: 'unknown_build' });
     await publish('1.1.0');
@@ -200,10 +162,11 @@ describe('rings', () => {
   });
 
   test('a rollout, a halt and a resume leave one entry each', async () => {
-    const { publish, rollout, deps, audit, store } = await createWorld(4);
+    const { publish, rollout, deps, audit, store } = await createRolloutWorld(4);
     await publish('1.1.0');
     assert.equal((await rollout('1.1.0', 'canary', { labels: { zone: 'even' } })).nodes, 2);
-    await haltRing(deps, { ring: 'canary', reason: 'looked wrong', actor: localAdmin });
+    for (const reason of ['looked wrong', 'as well'])
+      await haltRing(deps, { ring: 'canary', reason, actor: localAdmin });
     assert.equal((await readRings(store)).rings[0]?.halted, 'looked wrong');
     assert.equal((await resumeRing(deps, { ring: 'canary', actor: localAdmin })).rollout, 2);
     await assert.rejects(resumeRing(deps, { ring: 'canary', actor: localAdmin }), { code: 'not_halted' });
@@ -218,7 +181,7 @@ describe('rings', () => {
 
 describe('a ring that stops itself', () => {
   test('R39 20 % of its nodes rolled back: it halts, once, and says so in the log', async () => {
-    const { publish, rollout, deps, audit, store, fleet } = await createWorld(10);
+    const { publish, rollout, deps, audit, store, fleet } = await createRolloutWorld(10);
     await publish('1.1.0');
     await rollout('1.1.0', 'all');
     await recordOutcome(deps, fleet[0]!, outcome('rolled_back'));
@@ -234,7 +197,7 @@ describe('a ring that stops itself', () => {
   });
 
   test('a node counts once, whatever it repeats; what it says last is what counts', async () => {
-    const { publish, rollout, deps, audit, store, fleet } = await createWorld(10);
+    const { publish, rollout, deps, audit, store, fleet } = await createRolloutWorld(10);
     await publish('1.1.0');
     await rollout('1.1.0', 'all');
     for (let time = 0; time < 5; time += 1)
@@ -247,7 +210,7 @@ describe('a ring that stops itself', () => {
   });
 
   test('agents that can not replace themselves are told apart, and halt nothing', async () => {
-    const { publish, rollout, deps, store, fleet } = await createWorld(3);
+    const { publish, rollout, deps, store, fleet } = await createRolloutWorld(3);
     await publish('1.1.0');
     await rollout('1.1.0', 'all');
     for (const node of fleet) await recordOutcome(deps, node, outcome('not_possible', { reason: 'not_one_file' }));
@@ -255,7 +218,7 @@ describe('a ring that stops itself', () => {
   });
 
   test('what is said of a rollout that is over, or never was, moves nothing', async () => {
-    const { publish, rollout, deps, store, fleet, audit } = await createWorld(2);
+    const { publish, rollout, deps, store, fleet, audit } = await createRolloutWorld(2);
     await publish('1.1.0');
     await rollout('1.1.0', 'all');
     await rollout('1.1.0', 'all');
@@ -267,8 +230,9 @@ describe('a ring that stops itself', () => {
 
   test('a large ring does not wait for a fifth of all its nodes', () => {
     const large = { nodes: 10_000, maxFailedPercent: 20 };
-    const progress = { confirmed: 8, rolled_back: 1, refused: 0, not_possible: 0 };
+    const progress = { confirmed: 8, rolled_back: 1, refused: 0, not_possible: 0, silent: 0 };
     assert.equal(isFailing(large, progress), false);
     assert.equal(isFailing(large, { ...progress, rolled_back: 2 }), true);
+    assert.equal(isFailing(large, { ...progress, silent: 1 }), true);
   });
 });

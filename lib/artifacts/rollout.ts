@@ -59,14 +59,22 @@ export async function rolloutBuild(deps: RolloutDeps, order: RolloutOrder): Prom
   });
 }
 
-/** Nothing more is offered to the ring. What a node took already is its own to finish. */
-export async function haltRing(
-  deps: RolloutDeps,
-  order: { readonly ring: string; readonly reason: string; readonly actor: Actor },
-): Promise<Ring> {
+export type HaltOrder = {
+  readonly ring: string;
+  readonly reason: string;
+  /** Only while the ring is at this rollout; left out: whichever it is at. */
+  readonly rollout?: number;
+  readonly actor: Actor;
+};
+
+/** Nothing more is offered to the ring. What a node took already is its own to finish. A halted ring stays as it is. */
+export async function haltRing(deps: RolloutDeps, order: HaltOrder): Promise<Ring> {
   return change(deps, order, {
     type: 'artifact.halt',
-    to: (ring = unknown(order.ring)) => ({ ...ring, halted: ring.halted === '' ? order.reason : ring.halted }),
+    to: (ring = unknown(order.ring)) => {
+      const isOver = order.rollout !== undefined && order.rollout !== ring.rollout;
+      return isOver || ring.halted !== '' ? ring : { ...ring, halted: order.reason };
+    },
   });
 }
 
@@ -87,6 +95,7 @@ export async function resumeRing(
 
 export type RingChange = {
   readonly type: 'artifact.rollout' | 'artifact.halt' | 'artifact.resume';
+  /** The same ring again: nothing is changed, and nothing recorded. */
   to(ring: Ring | undefined): Ring;
 };
 
@@ -99,6 +108,7 @@ async function change(
   const index = rings.findIndex((each) => each.name === name);
   const held = index < 0 ? undefined : rings[index];
   const wanted = to(held);
+  if (wanted === held) return held;
   const all = index < 0 ? [...rings, wanted] : rings.map((each) => (each === held ? wanted : each));
   if (all.length > maxRings) throw new RolloutError('bad_ring', `there are ${maxRings} rings already`);
   const changed = type === 'artifact.halt' ? wanted : { ...wanted, nodes: await countNodes(store, all, name) };

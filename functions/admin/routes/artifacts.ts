@@ -8,7 +8,7 @@ import {
   partBytes,
   publishBuild,
 } from '../../../lib/artifacts/builds.ts';
-import { type Progress, readProgress } from '../../../lib/artifacts/outcomes.ts';
+import { failedOf, type Progress, readProgress } from '../../../lib/artifacts/outcomes.ts';
 import { type Ring, readRings } from '../../../lib/artifacts/rings.ts';
 import { haltRing, resumeRing, rolloutBuild } from '../../../lib/artifacts/rollout.ts';
 import { trustKeys } from '../../../lib/artifacts/trusted-keys.ts';
@@ -46,7 +46,10 @@ export type RingView = {
   readonly maxFailedPercent: number;
   readonly nodes: number;
   readonly updated: number;
+  /** Refused, rolled back, or silent. */
   readonly failed: number;
+  /** Of those that failed: took the build, and were not heard of for an hour. */
+  readonly silent: number;
   /** Nodes whose agent can't replace itself. */
   readonly notPossible: number;
 };
@@ -191,7 +194,8 @@ function ringView(ring: Ring, progress: Progress): RingView {
     reason: halted,
     ...{ version, rollout, labels, percent, pin, maxFailedPercent, nodes },
     updated: progress.confirmed,
-    failed: progress.rolled_back + progress.refused,
+    failed: failedOf(progress),
+    silent: progress.silent,
     notPossible: progress.not_possible,
   };
 }
