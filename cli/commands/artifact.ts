@@ -19,6 +19,7 @@ export function artifactCommand(terminal: Terminal): Command {
   artifact.addCommand(rolloutCommand(terminal));
   artifact.addCommand(showCommand(terminal));
   artifact.addCommand(haltCommand(terminal));
+  artifact.addCommand(pauseCommand(terminal));
   artifact.addCommand(resumeCommand(terminal));
   artifact.addCommand(installCommandCommand(terminal));
   return artifact;
@@ -144,24 +145,39 @@ function showCommand(terminal: Terminal): Command {
 
 function haltCommand(terminal: Terminal): Command {
   return new Command('halt')
-    .description('offer a ring nothing more; what a node took already is its own to finish')
-    .requiredOption('--ring <name>', 'the ring')
+    .description('offer a ring nothing more, for a reason; what a node took already is its own to finish')
+    .argument('<ring>', 'its name')
     .option('--reason <text>', 'why, for whoever looks next')
-    .addHelpText('after', '\nExample:\n  holdfast artifact halt --ring early --reason "see incident 12"\n')
-    .action(async (options: { ring: string; reason?: string }, command: Command) => {
+    .addHelpText('after', '\nExample:\n  holdfast artifact halt early --reason "see incident 12"\n')
+    .action(async (ring: string, options: { reason?: string }, command: Command) => {
       const body = options.reason === undefined ? {} : { reason: options.reason };
-      await order(terminal, command, options.ring, 'halt', body);
+      await order(terminal, command, ring, 'halt', body);
     });
+}
+
+function pauseCommand(terminal: Terminal): Command {
+  return new Command('pause')
+    .description('offer a ring nothing more until it is resumed; nothing is wrong with the build')
+    .argument('<ring>', 'its name')
+    .addHelpText(
+      'after',
+      '\nWhat a node took already is its own to finish, and counts. A ring that is paused stays so.' +
+        '\n\nExamples:\n  holdfast artifact pause early      # over the weekend\n  holdfast artifact resume early\n',
+    )
+    .action((ring: string, _options: object, command: Command) => order(terminal, command, ring, 'pause', {}));
 }
 
 function resumeCommand(terminal: Terminal): Command {
   return new Command('resume')
-    .description('offer the build again; nodes that failed try once more')
-    .requiredOption('--ring <name>', 'the ring')
-    .addHelpText('after', '\nExample:\n  holdfast artifact resume --ring early\n')
-    .action(async (options: { ring: string }, command: Command) => {
-      await order(terminal, command, options.ring, 'resume', {});
-    });
+    .description('offer a ring its build again')
+    .argument('<ring>', 'its name')
+    .addHelpText(
+      'after',
+      '\nA paused ring goes on where it was. A halted one begins a new rollout: nodes that failed try once more, and are' +
+        '\ncounted anew. One that is neither stays as it is.' +
+        '\n\nExample:\n  holdfast artifact resume early\n',
+    )
+    .action((ring: string, _options: object, command: Command) => order(terminal, command, ring, 'resume', {}));
 }
 
 async function order(terminal: Terminal, command: Command, ring: string, verb: string, body: object): Promise<void> {

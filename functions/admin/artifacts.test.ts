@@ -30,7 +30,7 @@ async function createWorld() {
   return { ...world, builds, call, upload };
 }
 
-test('R37 trust, publish, roll out, halt, resume: each through its route, each with exactly one entry', async () => {
+test('R37 trust, publish, roll out, pause, halt, resume: each through its route, each with exactly one entry', async () => {
   const { call, upload, builds, audit } = await createWorld();
   const build = await upload('1.1.0');
   const early = await call('POST', '/v1/artifacts', build);
@@ -39,10 +39,13 @@ test('R37 trust, publish, roll out, halt, resume: each through its route, each w
   assert.equal((await call('POST', '/v1/artifacts', build)).status, 200);
   const ring = await call('POST', '/v1/rings/canary/rollout', { version: '1.1.0', percent: 10 });
   assert.deepEqual([ring.status, ring.body['state']], [200, 'rolling out']);
+  for (const time of [1, 2])
+    assert.equal((await call('POST', '/v1/rings/canary/pause', {})).body['state'], 'paused', String(time));
   assert.equal((await call('POST', '/v1/rings/canary/halt', {})).body['reason'], 'by an operator');
   assert.equal((await call('POST', '/v1/rings/canary/resume', {})).body['rollout'], 2);
-  const types = ['artifact.trust', 'artifact.publish', 'artifact.rollout', 'artifact.halt', 'artifact.resume'] as const;
-  for (const type of [...types, 'artifact.refuse' as const]) assert.equal(audit.of(type).length, 1, type);
+  const orders = ['rollout', 'pause', 'halt', 'resume'] as const;
+  const types = [...(['trust', 'publish', 'refuse'] as const), ...orders].map((name) => `artifact.${name}` as const);
+  for (const type of types) assert.equal(audit.of(type).length, 1, type);
   const { items } = (await call('GET', '/v1/rings')).body as { items: RingView[] };
   assert.deepEqual(
     items.map(({ ring: name, version, percent }) => [name, version, percent]),
@@ -59,6 +62,7 @@ test('refusals say what it was', async () => {
     [422, '/v1/artifacts', { ...(await upload('1.1.0')), parts: ['0'.repeat(64)] }],
     [404, '/v1/rings/canary/rollout', { version: '7.0.0' }],
     [404, '/v1/rings/canary/halt', {}],
+    [404, '/v1/rings/canary/pause', {}],
     [404, '/v1/rings/canary/resume', {}],
     [422, '/v1/artifacts/keys', { list: 'nonsense' }],
   ];

@@ -136,7 +136,6 @@ function fromRollout(error: RolloutError): Problem {
     case 'refused':
     case 'missing_part':
     case 'too_large':
-    case 'not_halted':
       return new Problem('refused', error.message, options);
     default:
       return error.code satisfies never;

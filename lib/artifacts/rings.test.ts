@@ -12,7 +12,7 @@ import { listBuilds, partBytes, publishBuild } from './builds.ts';
 import { formatKeys } from './keys.ts';
 import { isFailing, readProgress, recordOutcome, type UpdateOutcome } from './outcomes.ts';
 import { type Ring, readRings, ringOf, wantedBuild } from './rings.ts';
-import { haltRing, resumeRing } from './rollout.ts';
+import { haltRing, pauseRing, resumeRing } from './rollout.ts';
 import { trustedKeys, trustKeys } from './trusted-keys.ts';
 
 const outcome = (result: UpdateOutcome['result'], change: Partial<UpdateOutcome> = {}): UpdateOutcome => ({
@@ -169,13 +169,50 @@ describe('rings', () => {
       await haltRing(deps, { ring: 'canary', reason, actor: localAdmin });
     assert.equal((await readRings(store)).rings[0]?.halted, 'looked wrong');
     assert.equal((await resumeRing(deps, { ring: 'canary', actor: localAdmin })).rollout, 2);
-    await assert.rejects(resumeRing(deps, { ring: 'canary', actor: localAdmin }), { code: 'not_halted' });
+    assert.equal((await resumeRing(deps, { ring: 'canary', actor: localAdmin })).rollout, 2);
     await assert.rejects(haltRing(deps, { ring: 'none', reason: 'x', actor: localAdmin }), { code: 'unknown_ring' });
     await assert.rejects(rollout('9.9.9', 'canary'), { code: 'unknown_build' });
     await assert.rejects(rollout('1.1.0', '../x'), { code: 'bad_ring' });
     for (const type of ['artifact.rollout', 'artifact.halt', 'artifact.resume'] as const) {
       assert.equal(audit.of(type).length, 1, type);
     }
+  });
+});
+
+describe('a ring that is paused', () => {
+  test('is offered nothing, and goes on where it was; each order leaves one entry, its repetition none', async () => {
+    const { publish, rollout, deps, audit, store, fleet } = await createRolloutWorld(2);
+    await publish('1.1.0');
+    await rollout('1.1.0', 'all');
+    const wanted = async () => wantedBuild((await readRings(store)).rings, fleet[0]!, '1.0.0')?.ring.rollout;
+    const order = { ring: 'all', actor: localAdmin };
+    for (const time of [1, 2]) {
+      assert.equal((await pauseRing(deps, order)).isPaused, true, String(time));
+      assert.equal(await wanted(), undefined);
+    }
+    const { revision } = await readRings(store);
+    await pauseRing(deps, order);
+    assert.equal((await readRings(store)).revision, revision);
+    for (const time of [1, 2]) {
+      assert.equal((await resumeRing(deps, order)).isPaused, false, String(time));
+      assert.equal(await wanted(), 1);
+    }
+    assert.deepEqual([audit.of('artifact.pause').length, audit.of('artifact.resume').length], [1, 1]);
+    await assert.rejects(pauseRing(deps, { ...order, ring: 'none' }), { code: 'unknown_ring' });
+  });
+
+  test('counts what nodes took before, and halts itself; resumed, it is neither', async () => {
+    const { publish, rollout, deps, store, fleet } = await createRolloutWorld(1);
+    await publish('1.1.0');
+    await rollout('1.1.0', 'all');
+    const order = { ring: 'all', actor: localAdmin };
+    await pauseRing(deps, order);
+    await recordOutcome(deps, fleet[0]!, outcome('rolled_back'));
+    assert.equal((await readRings(store)).rings[0]?.halted, '1 of 1 nodes failed');
+    const { isPaused, halted, rollout: number, nodes } = await resumeRing(deps, order);
+    assert.deepEqual([isPaused, halted, number, nodes], [false, '', 2, 1]);
+    await pauseRing(deps, order);
+    assert.equal((await rollout('1.1.0', 'all')).isPaused, false);
   });
 });
 

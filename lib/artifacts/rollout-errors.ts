@@ -6,7 +6,7 @@
  * - `missing_part`: a part was not uploaded. `too_large`: larger than any agent.
  * - `exists`: this version was published for this platform, with other bytes.
  * - `unknown_build`, `unknown_ring`: there is none of that name.
- * - `not_halted`: there is nothing to resume. `bad_ring`: a ring that could not work.
+ * - `bad_ring`: a ring that could not work.
  * - `conflict`: somebody else changed the same at the same time.
  */
 export type RolloutErrorCode =
@@ -17,7 +17,6 @@ export type RolloutErrorCode =
   | 'exists'
   | 'unknown_build'
   | 'unknown_ring'
-  | 'not_halted'
   | 'bad_ring'
   | 'conflict';
 

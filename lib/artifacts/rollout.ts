@@ -1,4 +1,4 @@
-/** Operators' orders about rings: give one a build, halt it, resume it. Each is one transaction with its entry. */
+/** Operators' orders about rings: give one a build, halt it, pause it, resume it. Each is one transaction with its entry. */
 import type { Actor, AuditLog } from '../audit/port.ts';
 import { listNodes } from '../identity/nodes.ts';
 import type { Store } from '../store/port.ts';
@@ -78,23 +78,33 @@ export async function haltRing(deps: RolloutDeps, order: HaltOrder): Promise<Rin
   });
 }
 
-/** Offers the build again, under a new rollout: nodes that failed try once more, and are counted anew. */
-export async function resumeRing(
-  deps: RolloutDeps,
-  order: { readonly ring: string; readonly actor: Actor },
-): Promise<Ring> {
+type RingOrder = { readonly ring: string; readonly actor: Actor };
+
+/** Nothing more is offered to the ring until it is resumed, and nothing is wrong with it. A paused ring stays as it is. */
+export async function pauseRing(deps: RolloutDeps, order: RingOrder): Promise<Ring> {
+  return change(deps, order, {
+    type: 'artifact.pause',
+    to: (ring = unknown(order.ring)) => (ring.isPaused ? ring : { ...ring, isPaused: true }),
+  });
+}
+
+/**
+ * A paused ring goes on where it was. A halted one is offered the build under a new rollout: nodes that failed try once
+ * more, and are counted anew. One that is neither stays as it is.
+ */
+export async function resumeRing(deps: RolloutDeps, order: RingOrder): Promise<Ring> {
   const builds = await listBuilds(deps.store);
   return change(deps, order, {
     type: 'artifact.resume',
     to: (ring = unknown(order.ring)) => {
-      if (ring.halted === '') throw new RolloutError('not_halted', `the ring ${ring.name} is not halted`);
-      return { ...given(ring, ring.version, builds), halted: '' };
+      if (ring.halted !== '') return { ...given(ring, ring.version, builds), isPaused: false, halted: '' };
+      return ring.isPaused ? { ...ring, isPaused: false } : ring;
     },
   });
 }
 
 export type RingChange = {
-  readonly type: 'artifact.rollout' | 'artifact.halt' | 'artifact.resume';
+  readonly type: 'artifact.rollout' | 'artifact.halt' | 'artifact.pause' | 'artifact.resume';
   /** The same ring again: nothing is changed, and nothing recorded. */
   to(ring: Ring | undefined): Ring;
 };
@@ -111,7 +121,8 @@ async function change(
   if (wanted === held) return held;
   const all = index < 0 ? [...rings, wanted] : rings.map((each) => (each === held ? wanted : each));
   if (all.length > maxRings) throw new RolloutError('bad_ring', `there are ${maxRings} rings already`);
-  const changed = type === 'artifact.halt' ? wanted : { ...wanted, nodes: await countNodes(store, all, name) };
+  const isBegun = wanted.rollout !== held?.rollout;
+  const changed = isBegun ? { ...wanted, nodes: await countNodes(store, all, name) } : wanted;
   const outcome = await audit.append(
     {
       type,
@@ -137,6 +148,7 @@ function detailOf(type: RingChange['type'], ring: Ring) {
   switch (type) {
     case 'artifact.halt':
       return { version, rollout, reason: ring.halted };
+    case 'artifact.pause':
     case 'artifact.resume':
       return { version, rollout };
     case 'artifact.rollout':

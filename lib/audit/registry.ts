@@ -175,6 +175,7 @@ export const operations = define({
     detail: z.strictObject({ version: text(64), rollout: z.int(), reason: text(200) }),
   },
   'artifact.resume': { code: 'HF0705', detail: z.strictObject({ version: text(64), rollout: z.int() }) },
+  'artifact.pause': { code: 'HF0706', detail: z.strictObject({ version: text(64), rollout: z.int() }) },
   'node.update': {
     code: 'HF0710',
     detail: z.strictObject({

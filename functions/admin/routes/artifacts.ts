@@ -10,7 +10,7 @@ import {
 } from '../../../lib/artifacts/builds.ts';
 import { failedOf, type Progress, readProgress } from '../../../lib/artifacts/outcomes.ts';
 import { type Ring, readRings } from '../../../lib/artifacts/rings.ts';
-import { haltRing, resumeRing, rolloutBuild } from '../../../lib/artifacts/rollout.ts';
+import { haltRing, pauseRing, resumeRing, rolloutBuild } from '../../../lib/artifacts/rollout.ts';
 import { trustKeys } from '../../../lib/artifacts/trusted-keys.ts';
 import { sha256Hex } from '../../../lib/crypto/digest.ts';
 import { fromBase64url, toBase64url } from '../../../lib/crypto/encoding.ts';
@@ -35,7 +35,7 @@ export type BuildView = {
 /** A ring, and how far its rollout is. */
 export type RingView = {
   readonly ring: string;
-  readonly state: 'rolling out' | 'halted' | 'idle';
+  readonly state: 'rolling out' | 'paused' | 'halted' | 'idle';
   /** Why it is halted; empty otherwise. */
   readonly reason: string;
   readonly version: string;
@@ -174,6 +174,13 @@ function ringRoutes(deps: ArtifactRouteDeps): Route[] {
     }),
     route({
       method: 'POST',
+      path: '/v1/rings/:ring/pause',
+      permission: 'artifacts.write',
+      schema: { params: ringParams, body: z.strictObject({}) },
+      handler: async ({ principal, params }) => view(await pauseRing(deps, { ring: params.ring, actor: principal })),
+    }),
+    route({
+      method: 'POST',
       path: '/v1/rings/:ring/resume',
       permission: 'artifacts.write',
       schema: { params: ringParams, body: z.strictObject({}) },
@@ -190,7 +197,7 @@ function ringView(ring: Ring, progress: Progress): RingView {
   const { name, halted, version, rollout, labels, percent, pin, maxFailedPercent, nodes } = ring;
   return {
     ring: name,
-    state: halted !== '' ? 'halted' : version === '' ? 'idle' : 'rolling out',
+    state: stateOf(ring),
     reason: halted,
     ...{ version, rollout, labels, percent, pin, maxFailedPercent, nodes },
     updated: progress.confirmed,
@@ -198,4 +205,10 @@ function ringView(ring: Ring, progress: Progress): RingView {
     silent: progress.silent,
     notPossible: progress.not_possible,
   };
+}
+
+function stateOf({ halted, isPaused, version }: Ring): RingView['state'] {
+  if (halted !== '') return 'halted';
+  if (isPaused) return 'paused';
+  return version === '' ? 'idle' : 'rolling out';
 }

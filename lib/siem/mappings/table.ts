@@ -130,6 +130,7 @@ const table: Readonly<Record<OperationType, Mapping>> = {
   'artifact.refuse': mapping(3004, 'Create', 'create', 3, 'A build was refused'),
   'artifact.rollout': mapping(3004, 'Update', 'change', 2, 'A build was rolled out'),
   'artifact.halt': mapping(3004, 'Suspend', 'change', 3, 'The roll-out of a build was halted'),
+  'artifact.pause': mapping(3004, 'Suspend', 'change', 2, 'The roll-out of a build was paused'),
   'artifact.resume': mapping(3004, 'Resume', 'change', 2, 'The roll-out of a build was resumed'),
   'node.update': mapping(3004, 'Update', 'hostChange', 2, 'The agent of a node was updated'),
   'siem.add': mapping(3004, 'Create', 'create', 3, 'A destination for audit entries was added'),
