@@ -1,16 +1,17 @@
 /** What all changes of files have in common: their steps, names of temporaries, and errors said in the resource's terms. */
 import { randomBytes } from 'node:crypto';
-import { inParent, type OpenedDirectory, quote, type WalkedDirectories } from './directories.ts';
+import { inParent, type OpenedDirectory, quote } from './directories.ts';
 import { systemCode } from './errors.ts';
 import { HostError, type Place, type Step } from './host.ts';
+import type { ReadDirectories } from './read-directories.ts';
 
 export type FileDeps = {
   /** The user id that the agent runs as. */
   readonly self: number;
   /** Called before each step; what it throws cuts the change short there. */
   readonly step: (step: Step, path: string) => void;
-  /** Directories that were judged before in this run: for reading alone. */
-  readonly walked?: WalkedDirectories;
+  /** What reads takes its directories from here; whatever changes something closes them first. */
+  readonly reading: ReadDirectories;
 };
 
 /** A name that is recognisably ours, and new. */
@@ -29,6 +30,7 @@ export async function change(
   verb: string,
   use: (directory: OpenedDirectory, name: string) => Promise<void>,
 ): Promise<void> {
+  deps.reading.close();
   try {
     await inParent(place, deps.self, use);
   } catch (error) {

@@ -24,14 +24,41 @@ export function sharedDeadlines(deps: DeadlineDeps): (timeoutMs: number) => Abor
   };
 }
 
+type Overdue = () => void;
+
+/** Those that wait for a signal, with one listener for all of them: many resources share one. */
+const waiting = new WeakMap<AbortSignal, Set<Overdue>>();
+
 /** An executor that ignores its signal must not hold up the run for ever. */
 export function within<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const onAbort = () => reject(new HostError('timed_out', 'its time was up'));
+    const overdue = () => reject(new HostError('timed_out', 'its time was up'));
     if (signal.aborted) {
-      onAbort();
+      overdue();
     }
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    const all = waiting.get(signal) ?? waitFor(signal);
+    all.add(overdue);
+    work.then(
+      (value) => {
+        all.delete(overdue);
+        resolve(value);
+      },
+      (error: unknown) => {
+        all.delete(overdue);
+        reject(error);
+      },
+    );
   });
+}
+
+function waitFor(signal: AbortSignal): Set<Overdue> {
+  const all = new Set<Overdue>();
+  waiting.set(signal, all);
+  const onAbort = () => {
+    for (const overdue of all) {
+      overdue();
+    }
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  return all;
 }

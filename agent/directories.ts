@@ -51,7 +51,7 @@ export type OpenedDirectory = {
 
 /** Opens a directory, or throws `not_found`, `wrong_kind` or `untrusted_directory`. The caller closes it. */
 export function openDirectory(place: Place, self: number): OpenedDirectory {
-  const trusted = new Set([0, self, ...(place.owner === undefined ? [] : [place.owner])]);
+  const trusted = trustedOwners(place, self);
   let pending = components(place.path);
   let links = 0;
   let current = openRoot();
@@ -84,34 +84,14 @@ export function openDirectory(place: Place, self: number): OpenedDirectory {
   }
 }
 
-/**
- * Directories that were walked to in this run, by path and declared owner, for reading alone: the next look at one opens
- * it at once, and takes it only if it is the very directory that was judged, with the owner and mode that it had.
- */
-export type WalkedDirectories = Map<string, OpenedDirectory>;
-
-/**
- * Runs `use` with the directory that holds `place`, and the name of the entry in it. With `walked`, for what only
- * reads, a directory that was judged before is not walked to again.
- */
+/** Runs `use` with the directory that holds `place`, newly walked to, and the name of the entry in it. */
 export async function inParent<T>(
   place: Place,
   self: number,
-  use: (directory: OpenedDirectory, name: string) => T | Promise<T>,
-  walked?: WalkedDirectories,
+  use: (directory: OpenedDirectory, name: string) => Promise<T>,
 ): Promise<T> {
-  const slash = place.path.lastIndexOf('/');
-  const name = place.path.slice(slash + 1);
-  if (name === '' || name === '.' || name === '..') {
-    throw new HostError('wrong_kind', `${quote(place.path)} is not an entry of a directory`);
-  }
-  const parent = { path: place.path.slice(0, slash) || '/', owner: place.owner };
-  const key = `${parent.owner ?? ''}:${parent.path}`;
-  let directory = openAgain(walked?.get(key));
-  if (directory === undefined) {
-    directory = openDirectory(parent, self);
-    walked?.set(key, directory);
-  }
+  const { parent, name } = entryOf(place);
+  const directory = openDirectory(parent, self);
   try {
     return await use(directory, name);
   } finally {
@@ -119,23 +99,38 @@ export async function inParent<T>(
   }
 }
 
-function openAgain(judged: OpenedDirectory | undefined): OpenedDirectory | undefined {
-  if (judged === undefined) {
+/** Splits a place into its directory and the name in it. Throws `wrong_kind` when it has none. */
+export function entryOf(place: Place): { readonly parent: Place; readonly name: string } {
+  const slash = place.path.lastIndexOf('/');
+  const name = place.path.slice(slash + 1);
+  if (name === '' || name === '.' || name === '..') {
+    throw new HostError('wrong_kind', `${quote(place.path)} is not an entry of a directory`);
+  }
+  return { parent: { path: place.path.slice(0, slash) || '/', owner: place.owner }, name };
+}
+
+/** Opens a directory in one that was judged, or undefined when there is a symlink. Throws as `openDirectory`. */
+export function openWithin(
+  parent: OpenedDirectory,
+  name: string,
+  place: Place,
+  self: number,
+): OpenedDirectory | undefined {
+  const entry = openEntry(parent, name, place);
+  if (entry.kind === 'symlink') {
     return undefined;
   }
-  let descriptor: number;
   try {
-    descriptor = openSync(judged.path, directoryFlags);
-  } catch (_gone) {
-    return undefined;
+    judge(entry.directory.status, entry.directory.path, place, trustedOwners(place, self));
+    return entry.directory;
+  } catch (error) {
+    entry.directory.close();
+    throw error;
   }
-  const now = fstatSync(descriptor);
-  const { status } = judged;
-  if (now.dev === status.dev && now.ino === status.ino && now.mode === status.mode && now.uid === status.uid) {
-    return opened(judged.path, descriptor, now);
-  }
-  closeSync(descriptor);
-  return undefined;
+}
+
+function trustedOwners(place: Place, self: number): ReadonlySet<number> {
+  return new Set([0, self, ...(place.owner === undefined ? [] : [place.owner])]);
 }
 
 function components(path: string): string[] {

@@ -100,6 +100,30 @@ describe('engine', () => {
     assert.equal(outcome?.reason, 'still not as desired after it was applied: it differs');
   });
 
+  test('R40 what differs is judged anew, by a fresh look, right before it is changed', async () => {
+    const { fake, log } = machine();
+    const moments: unknown[] = [];
+    const guard: Guard = async ({ moment }) => {
+      log.push('judge');
+      moments.push(moment);
+      return undefined;
+    };
+    await run(fake, [resource('a')], { guard });
+    assert.deepEqual(log, ['judge', 'check a', 'judge', 'apply a', 'check a']);
+    assert.notEqual(moments[0], moments[1]);
+  });
+
+  test('R40 what became protected between the check and the change is blocked, and notifies nobody', async () => {
+    const { fake, log } = machine();
+    const notifications = memoryNotifications();
+    const guard: Guard = async () => (log.includes('check a') ? 'it is protected now' : undefined);
+    const resources = [resource('a', { notify: ['fake/b'] }), resource('b', { requires: ['fake/a'] })];
+    const outcomes = await run(fake, resources, { guard, notifications });
+    assert.deepEqual(results(outcomes), ['a blocked', 'b skipped']);
+    assert.deepEqual(log, ['check a']);
+    assert.equal(notifications.has('c:fake/b'), false);
+  });
+
   test('a failed resource takes along those that need it, however far, and no others', async () => {
     const { fake, log } = machine();
     const outcomes = await run(fake, [

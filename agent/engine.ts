@@ -225,31 +225,37 @@ class Run {
     if (executor.id(parsed.data) !== resource.id) {
       return { result: 'failed', reason: 'the id is not that of what is desired' };
     }
-    const blocked = await this.#deps.guard({
-      type: resource.type,
-      desired: parsed.data,
-      paths: await executor.paths(parsed.data, this.#deps.host),
-      ...(resource.accepted === undefined ? {} : { accepted: resource.accepted }),
-      moment: this.#moment,
-    });
+    const blocked = await this.#blocked(executor, parsed.data, resource);
     if (blocked !== undefined) {
-      return { result: 'blocked', reason: blocked };
+      return blocked;
     }
     if (executor.name === 'exec') this.#moment = {};
-    return this.#converge(executor, parsed.data, key);
+    return this.#converge(executor, parsed.data, resource);
   }
 
-  async #converge(executor: AnyExecutor, desired: unknown, key: string): Promise<Taken> {
+  async #blocked(executor: AnyExecutor, desired: unknown, { type, accepted }: Planned): Promise<Taken | undefined> {
+    const reason = await this.#deps.guard({
+      type,
+      desired,
+      paths: await executor.paths(desired, this.#deps.host),
+      ...(accepted === undefined ? {} : { accepted }),
+      moment: this.#moment,
+    });
+    return reason === undefined ? undefined : { result: 'blocked', reason };
+  }
+
+  async #converge(executor: AnyExecutor, desired: unknown, resource: Planned): Promise<Taken> {
     const lease = leaseHost(this.#deps.host);
     try {
-      return await this.#convergeLeased(executor, desired, key, lease);
+      return await this.#convergeLeased(executor, desired, resource, lease);
     } finally {
       lease.end();
     }
   }
 
-  async #convergeLeased(executor: AnyExecutor, desired: unknown, key: string, lease: HostLease): Promise<Taken> {
+  async #convergeLeased(executor: AnyExecutor, desired: unknown, resource: Planned, lease: HostLease): Promise<Taken> {
     const { notifications, blob } = this.#deps;
+    const key = fullKey(resource);
     const signal = this.#deadline(executor.timeoutMs ?? resourceTimeoutMs);
     const notified = notifications.has(key) || this.#wouldNotify.has(key);
     const context = { signal, blob, notified };
@@ -267,6 +273,12 @@ class Run {
         this.#wouldNotify.add(target);
       }
       return taken;
+    }
+    // What was seen when it was judged may be another by now.
+    this.#moment = {};
+    const blocked = await this.#blocked(executor, desired, resource);
+    if (blocked !== undefined) {
+      return blocked;
     }
     // Before the change, so that a kill right after it can't lose the notification: at worst it is given in vain.
     await notifications.add(targets);

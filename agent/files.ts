@@ -20,7 +20,7 @@ import { type FileHandle, mkdir, open, rename, rmdir, symlink, unlink } from 'no
 import { join } from 'node:path';
 import { sha256Hex } from '../lib/crypto/digest.ts';
 import { change, type FileDeps, hostError, newTemporaryName } from './changes.ts';
-import { inParent, type OpenedDirectory, quote } from './directories.ts';
+import { type OpenedDirectory, quote } from './directories.ts';
 import { systemCode } from './errors.ts';
 import { HostError, type Ownership, type Place, type Status } from './host.ts';
 
@@ -34,24 +34,14 @@ const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLO
 const createFlags = constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | constants.O_WRONLY;
 const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-export async function inspect(deps: FileDeps, place: Place): Promise<Status | undefined> {
-  try {
-    return await inParent(
-      place,
-      deps.self,
-      async (directory, name) => {
-        const entry = directory.entry(name);
-        const status = lstatSync(entry);
-        return { ...parseStatus(status), target: status.isSymbolicLink() ? readlinkSync(entry) : undefined };
-      },
-      deps.walked,
-    );
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT' || (error instanceof HostError && error.code === 'not_found')) {
-      return undefined;
-    }
-    throw hostError(error, 'look at', place.path);
-  }
+export function inspect(deps: FileDeps, place: Place): Status | undefined {
+  return unlessMissing('look at', place, () =>
+    deps.reading.in(place, (directory, name) => {
+      const entry = directory.entry(name);
+      const status = lstatSync(entry, { throwIfNoEntry: false });
+      return status && { ...parseStatus(status), target: status.isSymbolicLink() ? readlinkSync(entry) : undefined };
+    }),
+  );
 }
 
 /** SHA-256 (hex) of a regular file. */
@@ -78,26 +68,28 @@ export async function read(deps: FileDeps, place: Place, maxBytes: number): Prom
 }
 
 /** The names in a directory; undefined when there is none. */
-export async function list(deps: FileDeps, place: Place): Promise<readonly string[] | undefined> {
+export function list(deps: FileDeps, place: Place): readonly string[] | undefined {
+  return unlessMissing('look into', place, () =>
+    deps.reading.in(place, (directory, name) => {
+      const descriptor = openSync(directory.entry(name), directoryFlags);
+      try {
+        return readdirSync(process.platform === 'linux' ? `/proc/self/fd/${descriptor}` : place.path);
+      } finally {
+        closeSync(descriptor);
+      }
+    }),
+  );
+}
+
+/** What `look` says, or undefined when the entry or its directory isn't there. */
+function unlessMissing<T>(verb: string, place: Place, look: () => T): T | undefined {
   try {
-    return await inParent(
-      place,
-      deps.self,
-      async (directory, name) => {
-        const descriptor = openSync(directory.entry(name), directoryFlags);
-        try {
-          return readdirSync(process.platform === 'linux' ? `/proc/self/fd/${descriptor}` : place.path);
-        } finally {
-          closeSync(descriptor);
-        }
-      },
-      deps.walked,
-    );
+    return look();
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || (error instanceof HostError && error.code === 'not_found')) {
       return undefined;
     }
-    throw hostError(error, 'look into', place.path);
+    throw hostError(error, verb, place.path);
   }
 }
 
@@ -190,23 +182,16 @@ async function withFile<T>(
   use: (descriptor: number, bytes: number) => T | Promise<T>,
 ): Promise<T> {
   try {
-    return await inParent(
-      place,
-      deps.self,
-      async (directory, name) => {
-        const descriptor = openSync(directory.entry(name), readFlags);
-        try {
-          const status = fstatSync(descriptor);
-          if (!status.isFile()) {
-            throw new HostError('wrong_kind', `${quote(place.path)} is not a regular file`);
-          }
-          return await use(descriptor, status.size);
-        } finally {
-          closeSync(descriptor);
-        }
-      },
-      deps.walked,
-    );
+    const descriptor = deps.reading.in(place, (directory, name) => openSync(directory.entry(name), readFlags));
+    try {
+      const status = fstatSync(descriptor);
+      if (!status.isFile()) {
+        throw new HostError('wrong_kind', `${quote(place.path)} is not a regular file`);
+      }
+      return await use(descriptor, status.size);
+    } finally {
+      closeSync(descriptor);
+    }
   } catch (error) {
     throw hostError(error, 'read', place.path);
   }

@@ -5,9 +5,7 @@
  * A path is judged by what it *is*, not by how it is spelled: symlinks and `..` are resolved, and each directory on the
  * way is compared by device and inode, so that a bind mount or a case-folding file system makes no difference.
  */
-import { realpath } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { systemCode } from './errors.ts';
 import { type Look, lookAt, type Moment } from './machine-look.ts';
 
 /** Says why a resource may not be touched, or undefined when it may. */
@@ -29,10 +27,13 @@ export const systemTrees: readonly string[] = ['/proc', '/sys', '/dev', '/boot']
  * open a parent can replace what is below.
  */
 export function protectTrees(trees: readonly string[]): Guard {
+  const maps = new WeakMap<Look, TreeMap>();
   return async ({ paths, moment }) => {
     const look = lookAt(moment);
+    const map = maps.get(look) ?? mapTrees(trees, look);
+    maps.set(look, map);
     for (const path of paths) {
-      const reason = judge(path, trees, look);
+      const reason = judge(path, map, look);
       if (reason !== undefined) {
         return reason;
       }
@@ -54,39 +55,62 @@ export function allOf(...guards: readonly Guard[]): Guard {
   };
 }
 
-function judge(path: string, trees: readonly string[], look: Look): string | undefined {
+/** The protected trees as they are at one moment, and the directories that were judged by them. */
+type TreeMap = {
+  readonly trees: readonly ProtectedTree[];
+  /** By real path: the tree that a directory is in, or undefined when it is in none. */
+  readonly directories: Map<string, ProtectedTree | undefined>;
+};
+
+type ProtectedTree = {
+  /** As it was declared. */
+  readonly name: string;
+  readonly path: string;
+  readonly identity: string | undefined;
+  readonly above: Ancestry;
+};
+
+function mapTrees(trees: readonly string[], look: Look): TreeMap {
+  const protectedTrees = trees.map((name): ProtectedTree => {
+    const path = look.realPath(name) ?? resolveBy(look, name);
+    return { name, path, identity: identityOf(path, look), above: ancestry(path, look) };
+  });
+  return { trees: protectedTrees, directories: new Map() };
+}
+
+function judge(path: string, map: TreeMap, look: Look): string | undefined {
   const real = resolveBy(look, path);
-  const chain = ancestry(real, look);
   const own = identityOf(real, look);
-  for (const tree of trees) {
-    const { path: protectedTree, identity, above } = protectedIn(tree, look);
-    if (chain.paths.has(protectedTree) || (identity !== undefined && chain.identities.has(identity))) {
-      return `${JSON.stringify(path)} is inside ${JSON.stringify(tree)}, which is protected`;
-    }
-    if (above.paths.has(real) || (own !== undefined && above.identities.has(own))) {
-      return `${JSON.stringify(path)} holds ${JSON.stringify(tree)}, which is protected`;
-    }
+  const tree = treeAt(real, own, map) ?? treeAround(dirname(real), map, look);
+  if (tree !== undefined) {
+    return `${JSON.stringify(path)} is inside ${JSON.stringify(tree.name)}, which is protected`;
   }
-  return undefined;
+  const held = map.trees.find(({ above }) => above.paths.has(real) || (own !== undefined && above.identities.has(own)));
+  return held && `${JSON.stringify(path)} holds ${JSON.stringify(held.name)}, which is protected`;
 }
 
-type ProtectedTree = { readonly path: string; readonly identity: string | undefined; readonly above: Ancestry };
-
-const seen = new WeakMap<Look, Map<string, ProtectedTree>>();
-
-/** What a protected tree really is, once for each look. */
-function protectedIn(tree: string, look: Look): ProtectedTree {
-  const known = seen.get(look) ?? new Map<string, ProtectedTree>();
-  seen.set(look, known);
-  const found = known.get(tree);
-  if (found !== undefined) return found;
-  const path = look.realPath(tree) ?? resolveBy(look, tree);
-  const made = { path, identity: identityOf(path, look), above: ancestry(path, look) };
-  known.set(tree, made);
-  return made;
+/** The protected tree of which this is the top. */
+function treeAt(real: string, identity: string | undefined, { trees }: TreeMap): ProtectedTree | undefined {
+  return trees.find((tree) => tree.path === real || (identity !== undefined && tree.identity === identity));
 }
 
-/** As `resolvePath`. */
+/** The protected tree that a directory is the top of, or in. */
+function treeAround(directory: string, map: TreeMap, look: Look): ProtectedTree | undefined {
+  if (map.directories.has(directory)) {
+    return map.directories.get(directory);
+  }
+  const parent = dirname(directory);
+  const tree =
+    treeAt(directory, identityOf(directory, look), map) ??
+    (parent === directory ? undefined : treeAround(parent, map, look));
+  map.directories.set(directory, tree);
+  return tree;
+}
+
+/**
+ * Where a path leads: the symlinks of its directories resolved, the last component itself not, since nothing here ever
+ * follows it. Components that don't exist yet stay as they are.
+ */
 function resolveBy(look: Look, path: string): string {
   const normal = resolve(path);
   const parent = dirname(normal);
@@ -94,28 +118,6 @@ function resolveBy(look: Look, path: string): string {
     return normal;
   }
   return join(look.realPath(parent) ?? resolveBy(look, parent), normal.slice(parent === '/' ? 1 : parent.length + 1));
-}
-
-/**
- * Where a path leads: the symlinks of its directories resolved, the last component itself not, since nothing here ever
- * follows it. Components that don't exist yet stay as they are.
- */
-export async function resolvePath(path: string): Promise<string> {
-  const normal = resolve(path);
-  const parent = dirname(normal);
-  if (parent === normal) {
-    return normal;
-  }
-  const name = normal.slice(parent === '/' ? 1 : parent.length + 1);
-  try {
-    return join(await realpath(parent), name);
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') {
-      return join(await resolvePath(parent), name);
-    }
-    throw error;
-  }
 }
 
 type Ancestry = { readonly paths: ReadonlySet<string>; readonly identities: ReadonlySet<string> };

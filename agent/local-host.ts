@@ -4,6 +4,7 @@ import type { FileDeps } from './changes.ts';
 import { runCommand } from './commands.ts';
 import * as files from './files.ts';
 import { type Command, type CommandResult, type Host, HostError, type Place, type Step } from './host.ts';
+import { ReadDirectories } from './read-directories.ts';
 import type { Redaction } from './redaction.ts';
 import * as removal from './removal.ts';
 
@@ -27,25 +28,28 @@ export function createLocalHost(options: LocalHostOptions = {}): Host {
   // Platforms without numeric users report 0 for every file.
   const self = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
   const step = options.step ?? (() => undefined);
-  const deps: FileDeps = { self: self.uid, step, walked: new Map() };
+  const reading = new ReadDirectories(self.uid);
+  const deps: FileDeps = { self: self.uid, step, reading };
   const memory = createMemory();
 
   const at = (place: Place): Place =>
     options.root === undefined ? place : { ...place, path: `${options.root}${place.path}` };
-  const start = (command: Command): Promise<CommandResult> =>
-    runCommand({
+  const start = (command: Command): Promise<CommandResult> => {
+    reading.close();
+    return runCommand({
       ...command,
       ...(command.cwd === undefined ? {} : { cwd: at({ path: command.cwd }).path }),
       environment: { ...command.environment, ...options.environment },
     });
+  };
 
   const host: Host = {
     self,
     platform: options.platform ?? process.platform,
-    inspect: (place) => files.inspect(deps, at(place)),
+    inspect: async (place) => files.inspect(deps, at(place)),
     digest: (place) => files.digest(deps, at(place)),
     read: (place, maxBytes) => files.read(deps, at(place), maxBytes),
-    list: (place) => files.list(deps, at(place)),
+    list: async (place) => files.list(deps, at(place)),
     async parsed(place, parse) {
       const status = await host.inspect(place);
       if (status !== undefined && status.kind !== 'file') {

@@ -11,7 +11,8 @@ export type Look = {
   realPath(path: string): string | undefined;
   /** Of what is there, not following a symlink. */
   identity(path: string): FileIdentity | undefined;
-  mountInfo(): string;
+  /** As the rules of the guardrails ask for it. What is no answer is nothing to them: other guards refuse it. */
+  readonly view: NodeView;
 };
 
 /** A stretch of a run in which nothing was changed; compared by identity. */
@@ -27,46 +28,45 @@ export function lookAt(moment: Moment | undefined): Look {
   return fresh;
 }
 
-/** As the rules of the guardrails ask for it. What is no answer is nothing to them: other guards refuse it. */
-export function viewOf(look: Look): NodeView {
-  return {
-    async realPath(path) {
-      try {
-        return look.realPath(path);
-      } catch {
-        return undefined;
-      }
-    },
-    identity: async (path) => look.identity(path),
-    mountInfo: async () => look.mountInfo(),
-  };
-}
+type Entry = FileIdentity & { readonly isSymlink: boolean };
 
 function remembering(): Look {
-  return {
-    realPath: remember(realPath),
-    identity: remember(identity),
-    mountInfo: remember(() => {
-      try {
-        return readFileSync('/proc/self/mountinfo', 'utf8');
-      } catch {
-        return '';
-      }
-    }).bind(undefined, ''),
-  };
+  const realPath = remember((path): string | undefined => fromParent(path) ?? realPathOf(path));
+  const identity = remember(entryAt);
+  const mountInfo = remember(readMountInfo).bind(undefined, '/proc/self/mountinfo');
+  const view: NodeView = { realPath: (path) => unlessNoAnswer(() => realPath(path)), identity, mountInfo };
+  return { realPath, identity, view };
+
+  /**
+   * By what is known of the directory: one look instead of one at each component. Undefined leaves it to the system,
+   * as wherever it alone knows: at a symlink, at a missing or a closed directory, and on systems that fold case.
+   */
+  function fromParent(path: string): string | undefined {
+    const slash = path.lastIndexOf('/');
+    const name = path.slice(slash + 1);
+    if (!keepsCase || slash < 0 || name === '' || name === '.' || name === '..') return undefined;
+    const parent = realPath(path.slice(0, slash) || '/');
+    if (parent === undefined) return undefined;
+    const real = parent === '/' ? `/${name}` : `${parent}/${name}`;
+    return identity(real)?.isSymlink === false ? real : undefined;
+  }
 }
+
+/** A path that the system returns is spelled as it was asked for. */
+const keepsCase = process.platform === 'linux';
 
 function remember<T>(ask: (path: string) => T): (path: string) => T {
   const known = new Map<string, T>();
   return (path) => {
-    if (known.has(path)) return known.get(path) as T;
+    const before = known.get(path);
+    if (before !== undefined || known.has(path)) return before as T;
     const answer = ask(path);
     known.set(path, answer);
     return answer;
   };
 }
 
-function realPath(path: string): string | undefined {
+function realPathOf(path: string): string | undefined {
   try {
     return realpathSync.native(path);
   } catch (error) {
@@ -76,14 +76,27 @@ function realPath(path: string): string | undefined {
   }
 }
 
-function identity(path: string): FileIdentity | undefined {
-  let status: ReturnType<typeof lstatSync> | undefined;
+function entryAt(path: string): Entry | undefined {
+  const status = unlessNoAnswer(() => lstatSync(path, { throwIfNoEntry: false }));
+  return (
+    status && {
+      device: status.dev,
+      inode: status.ino,
+      links: status.nlink,
+      isDirectory: status.isDirectory(),
+      isSymlink: status.isSymbolicLink(),
+    }
+  );
+}
+
+function readMountInfo(path: string): string {
+  return unlessNoAnswer(() => readFileSync(path, 'utf8')) ?? '';
+}
+
+function unlessNoAnswer<T>(ask: () => T): T | undefined {
   try {
-    status = lstatSync(path, { throwIfNoEntry: false });
+    return ask();
   } catch {
     return undefined;
   }
-  return status === undefined
-    ? undefined
-    : { device: status.dev, inode: status.ino, links: status.nlink, isDirectory: status.isDirectory() };
 }

@@ -42,5 +42,7 @@ function targetOf(crate: string, reference: string): string {
 }
 
 function add(map: Map<string, string[]>, key: string, values: readonly string[]): void {
-  map.set(key, [...(map.get(key) ?? []), ...values]);
+  if (values.length > 0) {
+    map.set(key, [...(map.get(key) ?? []), ...values]);
+  }
 }

@@ -2,17 +2,17 @@
  * The guard by rules: has every resource judged by `lib/guardrails` as it is on this machine, right before it is looked
  * at. There is no override: nothing lets what is dangerous through.
  */
-import { judgeOnNode, type NodeView } from '../lib/guardrails/on-node.ts';
+import { judgeOnNode } from '../lib/guardrails/on-node.ts';
 import { hasCommands } from '../lib/guardrails/resource.ts';
 import type { Scanner } from '../lib/guardrails/scanner.ts';
 import type { Guard } from './guard.ts';
-import { lookAt, viewOf } from './machine-look.ts';
+import { lookAt } from './machine-look.ts';
 
 /** Refuses what is dangerous, and what can not be told by reading unless two operators accepted it. */
-export function protectByRules(view?: NodeView): Guard {
+export function protectByRules(): Guard {
   return async ({ type, desired, paths, accepted = [], moment }) => {
     const scanner = hasCommands(desired) ? await loadScanner() : withoutCommands;
-    const { findings } = await judgeOnNode(scanner, { type, id: '', desired }, paths, view ?? viewOf(lookAt(moment)));
+    const { findings } = judgeOnNode(scanner, { type, id: '', desired }, paths, lookAt(moment).view);
     const found =
       findings.find(({ verdict }) => verdict === 'dangerous') ?? findings.find(({ rule }) => !accepted.includes(rule));
     return found === undefined ? undefined : `${found.rule}: ${found.reason} (${found.excerpt})`;

@@ -42,16 +42,16 @@ export function openResourceSecrets(
   releaseDigest: string,
   resources: readonly Resource[],
 ): ResourceSecrets {
-  const needs = new Map(resources.map((resource) => [resource, needsOf(resource)]));
+  // By what is desired: the engine spreads resources into its own, and leaves that as it is.
+  const needs = new Map(resources.map((resource) => [resource.desired, needsOf(resource)]));
   // What is not meant for this machine is not asked for.
   const meant = resources.filter(({ decided }) => decided === undefined);
-  const paths = [...new Set(meant.flatMap((resource) => [...(needs.get(resource)?.paths ?? [])]))];
+  const paths = [...new Set(meant.flatMap((resource) => [...(needs.get(resource.desired)?.paths ?? [])]))];
   const { secrets } = deps;
   const run = secrets && openRunSecrets(secrets, { releaseDigest, paths });
 
   async function open(resource: Resource): Promise<unknown> {
-    // The engine spreads resources into its own, so what was found by identity is found by what it says.
-    const need = needs.get(resource) ?? needsOf(resource);
+    const need = needs.get(resource.desired) ?? needsOf(resource);
     if (need.wrong !== undefined) throw new SecretUnavailable(need.wrong);
     if (need.paths.size === 0) return resource.desired;
     if (run === undefined) throw new SecretUnavailable('this agent has no secrets');
@@ -76,7 +76,8 @@ export function openResourceSecrets(
       const changed = new Set(
         [...versions].filter(([path, v]) => secrets?.memory.versions.get(path) !== v).map(([p]) => p),
       );
-      return (resource) => [...(needs.get(resource) ?? needsOf(resource)).paths].some((path) => changed.has(path));
+      return (resource) =>
+        [...(needs.get(resource.desired) ?? needsOf(resource)).paths].some((path) => changed.has(path));
     },
     settle() {
       if (secrets === undefined) return;

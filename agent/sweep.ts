@@ -15,10 +15,12 @@ export async function sweepTemporaries(
     const executor = deps.executors.get(type);
     const parsed = executor === undefined ? undefined : parseDesired(executor, desired);
     if (executor !== undefined && parsed?.success === true) {
-      const owner = await declaredOwner(parsed.data, deps.host);
+      const account = declaredAccount(parsed.data);
+      const owner = account === undefined ? undefined : await deps.host.userId(account).catch(() => undefined);
       const paths = await pathsOf(executor, parsed.data, deps.host);
       for (const path of [...paths, ...(executor.keeps ?? [])]) {
-        directories.set(dirname(path), owner ?? directories.get(dirname(path)));
+        const directory = dirname(path);
+        directories.set(directory, owner ?? directories.get(directory));
       }
     }
   }
@@ -37,13 +39,10 @@ async function pathsOf(executor: AnyExecutor, desired: unknown, host: Host): Pro
 }
 
 /** Directories may belong to the owner that a resource declares, or to the user that it is about. */
-async function declaredOwner(desired: unknown, host: Host): Promise<number | undefined> {
+function declaredAccount(desired: unknown): string | number | undefined {
   if (typeof desired !== 'object' || desired === null) {
     return undefined;
   }
   const owner = 'owner' in desired ? desired.owner : 'user' in desired ? desired.user : undefined;
-  if (typeof owner !== 'string' && typeof owner !== 'number') {
-    return undefined;
-  }
-  return host.userId(owner).catch(() => undefined);
+  return typeof owner === 'string' || typeof owner === 'number' ? owner : undefined;
 }

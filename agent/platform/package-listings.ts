@@ -57,10 +57,12 @@ export function parseNameVersion(text: string): Installed {
 
 function add(installed: Map<string, InstalledPackage>, name: string, version: string, isComplete: boolean): void {
   const known = installed.get(name);
-  installed.set(name, {
-    versions: [...(known?.versions ?? []), version],
-    isComplete: isComplete && (known?.isComplete ?? true),
-  });
+  installed.set(
+    name,
+    known === undefined
+      ? { versions: [version], isComplete }
+      : { versions: [...known.versions, version], isComplete: isComplete && known.isComplete },
+  );
 }
 
 /** A field of one line; those of several are of no interest here. */

@@ -2,10 +2,11 @@
  * What may be done to a path: the one judgement behind commands, resources and the node's own check. A path may hold
  * marks: a glob is judged by whatever it could match, a hole by what it could be.
  */
-import { isWithin, normalizePath } from './paths.ts';
-import { agentTrees, isAgentPath, isFree, type ProtectedPath, protectedPaths } from './protected-paths.ts';
+import { normalizePath } from './paths.ts';
+import { isAgentPath, isFree, type ProtectedPath } from './protected-paths.ts';
+import { isInAgentTree, type Relation, relatedTo } from './protected-table.ts';
 import type { RuleId } from './rules.ts';
-import { anyOne, hasGlob, hole, patternOf, plain, setStart, star, unset } from './shell/marks.ts';
+import { hasGlob, hole, patternOf, plain, star, unset } from './shell/marks.ts';
 
 export type PathAction =
   /** Of the tree, with all in it. */
@@ -55,7 +56,7 @@ function isTreeAction(action: PathAction): boolean {
 
 function judgeNormal(normal: string, action: PathAction): PathJudgement | undefined {
   const lower = normal.toLowerCase();
-  if (isAgentPath(lower) || agentTrees.some((tree) => isWithin(lower, tree))) {
+  if (isAgentPath(lower) || isInAgentTree(lower)) {
     return found('G0401', lower);
   }
   if (isFree(lower)) return undefined;
@@ -81,45 +82,15 @@ function judgeHole(path: string, action: PathAction): PathJudgement | undefined 
 }
 
 function judgeAll(path: string, action: PathAction | 'remove contents'): PathJudgement | undefined {
-  const components = path === '/' ? [] : path.slice(1).split('/');
-  if (components.length === 1 && components[0] === hole && /tree|move/.test(action))
-    return found('G0603', path, 'unknown');
+  if (path === `/${hole}` && /tree|move/.test(action)) return found('G0603', path, 'unknown');
   let above: PathJudgement | undefined;
-  for (const one of table) {
-    const relation = relate(components, one);
-    if (relation === undefined) continue;
-    const rule = refuses(one.entry, action, relation);
+  for (const { entry, relation } of relatedTo(path)) {
+    const rule = refuses(entry, action, relation);
     if (rule === undefined) continue;
-    if (relation !== 'above') return found(one.entry.rule ?? rule, one.entry.path);
-    above ??= found(rule, one.entry.path);
+    if (relation !== 'above') return found(entry.rule ?? rule, entry.path);
+    above ??= found(rule, entry.path);
   }
   return above;
-}
-
-type Row = { readonly entry: ProtectedPath; readonly components: readonly string[] };
-
-const table: readonly Row[] = protectedPaths.map((entry) => ({
-  entry,
-  components: entry.path === '/' ? [] : entry.path.toLowerCase().slice(1).split('/'),
-}));
-
-type Relation = 'same' | 'above' | 'inside';
-
-function relate(components: readonly string[], row: Row): Relation | undefined {
-  const shorter = Math.min(components.length, row.components.length);
-  for (let i = 0; i < shorter; i += 1) {
-    if (!matches(components[i] ?? '', row.components[i] ?? '')) return undefined;
-  }
-  if (components.length === row.components.length) return 'same';
-  return components.length < row.components.length ? 'above' : 'inside';
-}
-
-/** A component that is all hole could be anything, and deeper than the root that says nothing. */
-function matches(component: string, name: string): boolean {
-  if (component === name) return true;
-  const isGlob = component.includes(star) || component.includes(anyOne) || component.includes(setStart);
-  if (!isGlob || component.includes(hole)) return false;
-  return !(name.startsWith('.') && !component.startsWith('.')) && patternOf(component).test(name);
 }
 
 function refuses(entry: ProtectedPath, action: PathAction | 'remove contents', relation: Relation): RuleId | undefined {

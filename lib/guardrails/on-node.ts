@@ -3,20 +3,24 @@
  * looks at what its paths really are: through symlinks, bind mounts and hard links.
  */
 import { basename, dirname, join } from 'node:path';
-import { type Judgement, judgementOf } from './finding.ts';
-import { isWithin, normalizePath } from './paths.ts';
+import { type Finding, type Judgement, judgementOf } from './finding.ts';
+import { type Mounts, otherPlacesOf, parseMountInfo } from './mounts.ts';
+import { normalizePath } from './paths.ts';
 import { protectedPaths } from './protected-paths.ts';
 import { type JudgedResource, judgeResource, judgeResourcePath, pathsOf } from './resource.ts';
 import type { Scanner } from './scanner.ts';
 
-/** What the judgement has to know of the machine. Reads only. */
+/**
+ * What the judgement has to know of the machine, as it is at one moment: what it said once counts for as long as the
+ * view is used. Reads only.
+ */
 export type NodeView = {
   /** The path with all symlinks resolved; undefined when there is nothing. */
-  realPath(path: string): Promise<string | undefined>;
+  realPath(path: string): string | undefined;
   /** Device, inode and number of links of what is there, not following a symlink. */
-  identity(path: string): Promise<FileIdentity | undefined>;
+  identity(path: string): FileIdentity | undefined;
   /** `/proc/self/mountinfo`; empty where there is none. */
-  mountInfo(): Promise<string>;
+  mountInfo(): string;
 };
 
 export type FileIdentity = {
@@ -27,86 +31,73 @@ export type FileIdentity = {
 };
 
 /** Judges a resource by what it says and by what its paths are on this machine. */
-export async function judgeOnNode(
+export function judgeOnNode(
   scanner: Scanner,
   resource: JudgedResource,
   paths: readonly string[],
   view: NodeView,
-): Promise<Judgement> {
+): Judgement {
   const said = judgeResource(scanner, resource);
   if (said.verdict === 'dangerous') return said;
-  const mounts = parseMountInfo(await view.mountInfo());
-  const all = [...new Set([...paths, ...pathsOf(resource.desired)])];
-  const found = [];
-  for (const path of all) {
-    for (const name of await namesOf(path, mounts, view))
+  const mounts = parseMountInfo(view.mountInfo());
+  const own = pathsOf(resource.desired);
+  // By these names it was judged already.
+  const judged = new Set(own.map((path) => normalizePath(path)));
+  const found: Finding[] = [];
+  for (const path of new Set([...own, ...paths])) {
+    for (const name of namesOf(path, mounts, view)) {
+      if (judged.has(name)) continue;
+      judged.add(name);
       found.push(...judgeResourcePath(resource.type, name, resource.desired));
+    }
   }
   return judgementOf([...said.findings, ...found]);
 }
 
 /** All names by which the machine knows what is at a path: its own, the real one, and those of mounts and links. */
-export async function namesOf(path: string, mounts: readonly Mount[], view: NodeView): Promise<string[]> {
+function namesOf(path: string, mounts: Mounts, view: NodeView): ReadonlySet<string> {
   const names = new Set([normalizePath(path)]);
-  const real = await realName(path, view);
+  const real = realName(path, view);
   names.add(real);
-  const followed = await view.realPath(path);
-  if (followed !== undefined) names.add(followed);
-  for (const name of [...names]) for (const other of throughMounts(name, mounts)) names.add(other);
-  const identity = await view.identity(real);
+  const followed = view.realPath(path);
+  if (followed !== undefined) names.add(normalizePath(followed));
+  for (const name of [...names]) for (const other of otherPlacesOf(name, mounts)) names.add(other);
+  const identity = view.identity(real);
   if (identity !== undefined && (identity.links > 1 || identity.isDirectory)) {
-    for (const { path: protectedPath } of protectedPaths) {
-      const its = await view.identity(protectedPath);
-      if (its !== undefined && its.device === identity.device && its.inode === identity.inode) names.add(protectedPath);
-    }
+    for (const protectedPath of protectedBy(view).get(identityKey(identity)) ?? []) names.add(protectedPath);
   }
-  return [...names];
+  return names;
+}
+
+const protectedOf = new WeakMap<NodeView, ReadonlyMap<string, readonly string[]>>();
+
+/** The protected paths by what is at them, looked at once for each view. */
+function protectedBy(view: NodeView): ReadonlyMap<string, readonly string[]> {
+  const known = protectedOf.get(view);
+  if (known !== undefined) return known;
+  const paths = new Map<string, string[]>();
+  for (const { path } of protectedPaths) {
+    const identity = view.identity(path);
+    if (identity === undefined) continue;
+    const key = identityKey(identity);
+    paths.set(key, [...(paths.get(key) ?? []), path]);
+  }
+  protectedOf.set(view, paths);
+  return paths;
+}
+
+function identityKey({ device, inode }: FileIdentity): string {
+  return `${device}:${inode}`;
 }
 
 /** Its directories resolved, itself not: nothing that executors do follows a symlink in the last component. */
-async function realName(path: string, view: NodeView): Promise<string> {
+function realName(path: string, view: NodeView): string {
   const normal = normalizePath(path);
   const missing: string[] = [];
   for (let at = normal; at !== '/'; at = dirname(at)) {
     missing.unshift(basename(at));
-    const parent = await view.realPath(dirname(at));
+    const parent = view.realPath(dirname(at));
     if (parent !== undefined) return normalizePath(join(parent, ...missing));
   }
   return normal;
-}
-
-/** A mount: what is at `root` of a device is seen at `point`. */
-export type Mount = { readonly device: string; readonly root: string; readonly point: string };
-
-/** Reads the lines of mountinfo (proc_pid_mountinfo(5)); what isn't one is left out. */
-export function parseMountInfo(text: string): readonly Mount[] {
-  if (parsed.text !== text) parsed = { text, mounts: parseMounts(text) };
-  return parsed.mounts;
-}
-
-/** The last one: it hardly ever changes. */
-let parsed: { readonly text: string; readonly mounts: readonly Mount[] } = { text: '', mounts: [] };
-
-function parseMounts(text: string): Mount[] {
-  const mounts = text.split('\n').flatMap((line) => {
-    const [, , device, root, point] = line.split(' ');
-    if (device === undefined || root === undefined || point === undefined) return [];
-    return [{ device, root: decode(root), point: decode(point) }];
-  });
-  return mounts.toSorted((a, b) => b.point.length - a.point.length);
-}
-
-function decode(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8)));
-}
-
-/** The other places at which the same directory of the same device is mounted. */
-function throughMounts(path: string, mounts: readonly Mount[]): string[] {
-  // The innermost comes first.
-  const holding = mounts.find(({ point }) => isWithin(path, point));
-  if (holding === undefined) return [];
-  const inDevice = normalizePath(`${holding.root}/${path.slice(holding.point.length)}`);
-  return mounts
-    .filter((other) => other.device === holding.device && other !== holding && isWithin(inDevice, other.root))
-    .map((other) => normalizePath(`${other.point}/${inDevice.slice(other.root === '/' ? 0 : other.root.length)}`));
 }

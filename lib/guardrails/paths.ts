@@ -9,6 +9,7 @@ import { hole, plain } from './shell/marks.ts';
  * climbs out of a directory that is not known is taken to reach the root. May hold marks.
  */
 export function normalizePath(path: string, cwd?: string): string {
+  if (isNormal.test(path)) return firstName(path);
   const text = plain(path);
   const joined = text.startsWith('/') || text.startsWith(hole) ? text : `${cwd ?? ''}/${text}`;
   const components: string[] = joined.startsWith(hole) ? [] : [''];
@@ -23,6 +24,9 @@ export function normalizePath(path: string, cwd?: string): string {
   return firstName(normal);
 }
 
+/** Absolute, in one spelling, and without marks that stand for nothing: what nearly every path is that a node judges. */
+const isNormal = /^(?:\/(?!\.{0,2}(?:\/|$))[^/\ue005\ue007-\ue009]+)+$/;
+
 /** Directories that are reached by another name on many systems, longest first. */
 const secondNames: readonly (readonly [RegExp, string])[] = [
   [/^\/proc\/[^/]+\/(?:task\/[^/]+\/)?root(?=\/|$)/i, ''],
@@ -32,7 +36,10 @@ const secondNames: readonly (readonly [RegExp, string])[] = [
   [/^\/var\/run(?=\/|$)/i, '/run'],
 ];
 
+const hasSecondName = /^\/(?:proc|system|private|usr|var)\//i;
+
 function firstName(path: string): string {
+  if (!hasSecondName.test(path)) return path;
   let current = path;
   for (let i = 0; i < 8; i += 1) {
     const [, by] = secondNames.find(([name]) => name.test(current)) ?? [];
@@ -42,6 +49,15 @@ function firstName(path: string): string {
     if (current === '') current = '/';
   }
   return current;
+}
+
+/** The root, each directory on the way and the path itself, of a path in the spelling of `normalizePath`. */
+export function prefixesOf(path: string): string[] {
+  const prefixes = ['/'];
+  if (path === '/') return prefixes;
+  for (let at = path.indexOf('/', 1); at >= 0; at = path.indexOf('/', at + 1)) prefixes.push(path.slice(0, at));
+  prefixes.push(path);
+  return prefixes;
 }
 
 /** Whether the one is the other or lies in it. Without regard to case. */

@@ -46,9 +46,8 @@ export function judgeResourcePath(type: string, path: string, desired: unknown):
   const fields = fieldsOf(desired);
   const normal = normalizePath(path);
   if (ownFiles.get(type)?.includes(normal) === true) return [];
-  const judged = actionsOf(type, normal, fields)
-    .map((action) => judgePath(normal, action))
-    .find((one) => one !== undefined);
+  let judged: PathJudgement | undefined;
+  for (const action of actionsOf(type, normal, fields)) judged ??= judgePath(normal, action);
   if (judged === undefined && !opensFile(normal, fields)) return [];
   return [findingOf(judged ?? { rule: 'G0104', verdict: 'dangerous', protectedPath: normal }, path)];
 }
@@ -56,11 +55,15 @@ export function judgeResourcePath(type: string, path: string, desired: unknown):
 /** The paths that a resource names as its own. */
 export function pathsOf(desired: unknown): string[] {
   const fields = fieldsOf(desired);
-  return ['path', 'target_path', 'mountpoint', 'destination', 'dest', 'point', 'file', 'checkout'].flatMap((key) => {
+  const paths: string[] = [];
+  for (const key of pathFields) {
     const value = fields[key];
-    return typeof value === 'string' && value.startsWith('/') ? [value] : [];
-  });
+    if (typeof value === 'string' && value.startsWith('/')) paths.push(value);
+  }
+  return paths;
 }
+
+const pathFields = ['path', 'target_path', 'mountpoint', 'destination', 'dest', 'point', 'file', 'checkout'] as const;
 
 function actionsOf(type: string, path: string, fields: Fields): PathAction[] {
   const isAbsent = fields['state'] === 'absent' || fields['ensure'] === 'absent';

@@ -68,20 +68,28 @@ export function danglingReferences<T extends Ordered>(
 /** For each resource the indexes of those that must come after it, without repeats. */
 function edges(resources: readonly Ordered[]): readonly ReadonlySet<number>[] {
   const indexes = new Map(resources.map((resource, i) => [fullKey(resource.crate, resource.key), i]));
-  const successors = resources.map(() => new Set<number>());
+  const successors = resources.map((): Set<number> | undefined => undefined);
   const find = (from: Ordered, reference: string) => indexes.get(targetKey(from, reference) ?? '');
   for (const [i, resource] of resources.entries()) {
     for (const reference of resource.requires ?? []) {
       const target = find(resource, reference);
-      if (target !== undefined) successors[target]?.add(i);
+      if (target !== undefined) follow(target, i);
     }
     for (const reference of [...(resource.notify ?? []), ...(resource.before ?? [])]) {
       const target = find(resource, reference);
-      if (target !== undefined) successors[i]?.add(target);
+      if (target !== undefined) follow(i, target);
     }
   }
-  return successors;
+  return successors.map((targets) => targets ?? nothing);
+
+  function follow(from: number, to: number): void {
+    const known = successors[from] ?? new Set();
+    successors[from] = known.add(to);
+  }
 }
+
+/** Most resources are followed by none. */
+const nothing: ReadonlySet<number> = new Set();
 
 function targetKey(from: Ordered, reference: string): string | undefined {
   const parsed = parseReference(reference);
