@@ -109,10 +109,13 @@ async function start(options: StandaloneOptions, closing: ReturnType<typeof clos
   closing.add(await startDistribution({ config: config.log, log: fleet.descriptor.log, publication, logger }));
   const sealing = sealer.run(stopSealing.signal);
   closing.add(async () => {
-    await audit.append(serverEvent('server.stop', fleet, version));
-    stopSealing.abort();
-    await sealing;
-    await sealer.sealOnce();
+    try {
+      await audit.append(serverEvent('server.stop', fleet, version));
+    } finally {
+      stopSealing.abort();
+      await sealing;
+      await sealer.sealOnce();
+    }
   });
 
   const secrets = await openLocalSecrets({ directory: paths.secrets, sealer: keys.sealer, now });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { testOrigin } from '../../test/fakes/audit-log.ts';
 import { openFakes } from '../../test/fakes/destination.ts';
 import { createSiemWorld, type SiemWorld, sequencesOf, upTo } from '../../test/fakes/siem.ts';
@@ -7,8 +7,8 @@ import { createDispatcher } from './dispatcher.ts';
 import { removeDestination, resumeDestination } from './manage.ts';
 import { readStatus } from './status.ts';
 
-/** A dispatcher on the world, running. */
-function start(world: SiemWorld, names: readonly string[]) {
+/** A dispatcher on the world, running, to the end of the test at most. */
+function start(t: TestContext, world: SiemWorld, names: readonly string[]) {
   const stop = new AbortController();
   const { store, writer, now, secrets } = world;
   const logger = { warn: () => undefined, error: () => undefined };
@@ -25,6 +25,7 @@ function start(world: SiemWorld, names: readonly string[]) {
     jitter: () => 0.5,
   };
   const running = createDispatcher(deps).run(stop.signal);
+  t.after(() => stop.abort());
   return {
     async stop() {
       stop.abort();
@@ -50,11 +51,11 @@ function arrival(world: SiemWorld, name: string, size: number): Promise<void> {
   return promise;
 }
 
-test('R32 what is sealed arrives at once, at every destination, also at one that is added later', async () => {
+test('R32 what is sealed arrives at once, at every destination, also at one that is added later', async (t) => {
   const world = await createSiemWorld();
   await world.append(3);
   await world.add('a');
-  const running = start(world, ['a', 'b']);
+  const running = start(t, world, ['a', 'b']);
   await world.append(3);
   const { size } = await world.manage.reader.head();
   await arrival(world, 'a', size);
@@ -71,7 +72,7 @@ test('R32 what is sealed arrives at once, at every destination, also at one that
   assert.deepEqual(sequencesOf(world.fakeOf('b').events), upTo(later));
 });
 
-test('incident 38: a destination that takes a batch and never answers holds up neither the others nor the log', async () => {
+test('incident 38: a destination that takes a batch and never answers holds up neither the others nor the log', async (t) => {
   const world = await createSiemWorld();
   await world.add('hangs');
   await world.add('works');
@@ -82,7 +83,7 @@ test('incident 38: a destination that takes a batch and never answers holds up n
         signal.addEventListener('abort', () => resolve({ kind: 'transient', reason: 'aborted' }), { once: true });
       }),
   );
-  const running = start(world, ['hangs', 'works']);
+  const running = start(t, world, ['hangs', 'works']);
   for (let i = 0; i < 20; i++) {
     await world.append(5);
     await arrival(world, 'works', (await world.manage.reader.head()).size);
@@ -92,14 +93,14 @@ test('incident 38: a destination that takes a batch and never answers holds up n
   assert.ok(((await readStatus(world.manage, 'hangs'))?.lag.entries ?? 0) >= 100, 'its backlog grows, and shows');
   await running.stop();
   // It heals: the same batch first, then everything.
-  const again = start(world, ['hangs', 'works']);
+  const again = start(t, world, ['hangs', 'works']);
   await arrival(world, 'hangs', size);
   await again.stop();
   assert.deepEqual(hanging.batches[1], hanging.batches[0]);
   assert.deepEqual(sequencesOf(hanging.events), upTo(size));
 });
 
-test('who waits is not woken by what is sealed, but by an operator', async () => {
+test('who waits is not woken by what is sealed, but by an operator', async (t) => {
   const world = await createSiemWorld();
   await world.append(1);
   await world.add('a');
@@ -110,7 +111,7 @@ test('who waits is not woken by what is sealed, but by an operator', async () =>
     refuse();
     return { kind: 'auth', reason: '401' };
   });
-  const running = start(world, ['a', 'b']);
+  const running = start(t, world, ['a', 'b']);
   await refused;
   await world.append(1);
   await arrival(world, 'b', 1);
@@ -119,4 +120,29 @@ test('who waits is not woken by what is sealed, but by an operator', async () =>
   await arrival(world, 'a', (await world.manage.reader.head()).size);
   await running.stop();
   assert.ok(fake.batches.length > 1);
+});
+
+test('R32 a name that is added again while the one before it ends is served', async (t) => {
+  const world = await createSiemWorld();
+  await world.append(1);
+  const { promise: closing, resolve: close } = Promise.withResolvers<void>();
+  const { promise: closed, resolve: end } = Promise.withResolvers<void>();
+  const before = world.fakeOf('a');
+  before.close = async () => {
+    close();
+    await closed;
+  };
+  await world.add('a');
+  const running = start(t, world, ['a', 'b']);
+  await arrival(world, 'a', 1);
+  await removeDestination(world.manage, { name: 'a', actor: world.actor, revision: 1 });
+  await closing;
+  before.events.length = 0;
+  await world.add('a');
+  // The dispatcher has heard of it before the old one is gone: what is sealed after it is what the other one is told.
+  await world.add('b');
+  await arrival(world, 'b', 1);
+  end();
+  await arrival(world, 'a', 1);
+  await running.stop();
 });

@@ -55,12 +55,12 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   };
 
   async function run(signal: AbortSignal): Promise<void> {
-    const serving = new Map<string, { readonly bell: Bell; readonly done: Promise<void> }>();
+    const serving: Serving = new Map();
     const serveAll = async () => {
       for (const { config } of await readRecords(store)) {
         if (serving.has(config.name)) continue;
         const bell = createBell();
-        const done = serve(config.name, bell, signal).finally(() => serving.delete(config.name));
+        const done = serve(config.name, bell, signal, serving);
         serving.set(config.name, { bell, done });
       }
     };
@@ -92,12 +92,15 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     await opened.close();
   }
 
-  async function serve(name: string, bell: Bell, signal: AbortSignal): Promise<void> {
+  async function serve(name: string, bell: Bell, signal: AbortSignal, serving: Serving): Promise<void> {
     while (!signal.aborted) {
       bell.clear();
       const outcome = await attempt(name, signal);
       if (outcome.kind === 'gone') {
         await opened.forget(name);
+        // Another one may have been added under its name meanwhile, and was not begun as long as this one was here.
+        if (bell.isRung()) continue;
+        serving.delete(name);
         return;
       }
       await untilNext(outcome, bell, signal);
@@ -134,10 +137,15 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   return { run };
 }
 
+/** By name, what is being served. */
+type Serving = Map<string, { readonly bell: Bell; readonly done: Promise<void> }>;
+
 type Ring = 'sealed' | 'all';
 type Bell = {
   ring(ring: Ring): void;
   clear(): void;
+  /** Since `clear`. */
+  isRung(): boolean;
   /** Calls back for a ring since `clear`, and for each that comes, until the returned function is called. */
   onRing(callback: (ring: Ring) => void): () => void;
 };
@@ -151,6 +159,7 @@ function createBell(): Bell {
       listener?.(ring);
     },
     clear: () => heard.clear(),
+    isRung: () => heard.size > 0,
     onRing(callback) {
       listener = callback;
       for (const ring of heard) callback(ring);

@@ -62,8 +62,11 @@ export async function startAccessFleet(
     founding: { name: 'test', operatorKeys: [formatSshPublicKey(sshPublicKeyOf(publicKey))], threshold: 1 },
   });
   t.after(async () => {
-    await server.close();
-    await rm(directory, { recursive: true, force: true });
+    try {
+      await server.close();
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
   });
   const cli: AccessFleet['cli'] = async (args, { typed = '', onMessage, pause } = {}) => {
     const ran = { out: '', err: '' };

@@ -76,7 +76,7 @@ test('R32 a destination from `siem add` to `siem remove`: all arrives, byte for 
 
   const before = receiver.events.length;
   assert.equal((await cli('replay', 'hook', '--from', '1', '--to', '4')).code, 0);
-  await receiver.until(() => receiver.events.slice(before).filter(({ seq }) => seq === 3).length > 0);
+  await receiver.until(() => receiver.events.slice(before).filter(({ seq }) => seq === 3).length > 0, t.signal);
   assert.equal(
     (await cli('update', 'hook', '--redaction', 'pseudonymous', '--exclude', 'log.*')).view?.config.redaction,
     'pseudonymous',

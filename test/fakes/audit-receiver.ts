@@ -42,9 +42,18 @@ export async function startAuditReceiver(host: '127.0.0.1' | '127.0.0.2' = '127.
       isHanging = false;
       for (const response of held.splice(0)) response.destroy();
     },
-    /** Resolves once this holds; it is looked at after each request. */
-    async until(holds: () => boolean): Promise<void> {
-      while (!holds()) await new Promise<void>((resolve) => waiting.push(resolve));
+    /** Resolves once this holds; it is looked at after each request. Rejects when the signal aborts. */
+    async until(holds: () => boolean, signal: AbortSignal): Promise<void> {
+      while (!holds())
+        await new Promise<void>((resolve, reject) => {
+          const giveUp = () => reject(signal.reason);
+          signal.throwIfAborted();
+          signal.addEventListener('abort', giveUp, { once: true });
+          waiting.push(() => {
+            signal.removeEventListener('abort', giveUp);
+            resolve();
+          });
+        });
     },
     close: () =>
       new Promise<void>((done) => {
