@@ -1,7 +1,7 @@
 /** A table of text that fits the terminal: columns as wide as needed, the widest ones cut with "…" when space is short. */
 import { printable } from './printable.ts';
 
-type Column<Row> = {
+export type Column<Row> = {
   readonly title: string;
   /** The cell's text, from outside or not: it is escaped here. */
   cell(row: Row): string | number | undefined;
@@ -18,16 +18,32 @@ export function formatTable<Row>(
   rows: readonly Row[],
   width: number | undefined,
 ): string[] {
-  const body = rows.map((row) => columns.map((column) => printable(String(column.cell(row) ?? '-'))));
-  const lines = [columns.map((column) => column.title.toUpperCase()), ...body];
-  const widths = columns.map((_, i) => Math.max(...lines.map((line) => lengthOf(line[i] ?? ''))));
-  if (width !== undefined) fit(widths, columns, width);
-  return lines.map((line) =>
-    line
-      .map((text, i) => pad(text, widths[i] ?? 0))
-      .join(' '.repeat(gap))
-      .trimEnd(),
-  );
+  return tableWriter(columns, width)(rows);
+}
+
+/**
+ * A table that is written in parts: each call gives the lines of some more rows, the first one the titles before them.
+ * Columns are as wide as the rows until then needed.
+ */
+export function tableWriter<Row>(
+  columns: readonly Column<Row>[],
+  width: number | undefined,
+): (rows: readonly Row[]) => string[] {
+  let needed = columns.map(() => 0);
+  let titles = [columns.map((column) => column.title.toUpperCase())];
+  return (rows) => {
+    const lines = [...titles, ...rows.map((row) => columns.map((one) => printable(String(one.cell(row) ?? '-'))))];
+    titles = [];
+    needed = lines.reduce((widths, line) => widths.map((each, i) => Math.max(each, lengthOf(line[i] ?? ''))), needed);
+    const widths = [...needed];
+    if (width !== undefined) fit(widths, columns, width);
+    return lines.map((line) =>
+      line
+        .map((text, i) => pad(text, widths[i] ?? 0))
+        .join(' '.repeat(gap))
+        .trimEnd(),
+    );
+  };
 }
 
 /** `name: value` lines, aligned; absent values are left out. */

@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import type { ApiTokenView, MintedApiToken } from '../../functions/admin/routes/api-tokens.ts';
 import { collect, globalsOf, parseDuration, print, withClient } from '../command.ts';
-import { formatTable } from '../table.ts';
+import { limitOption, printList } from '../list.ts';
 import type { Terminal } from '../terminal.ts';
 
 export function apiTokenCommand(terminal: Terminal): Command {
@@ -50,29 +50,26 @@ function createCommand(terminal: Terminal): Command {
 
 function listCommand(terminal: Terminal): Command {
   return new Command('list')
-    .description('list the tokens; never the tokens themselves, which are not kept')
+    .description('list the tokens, newest first; never the tokens themselves, which are not kept')
     .option('--owner <user>', 'only those of this user')
-    .addHelpText('after', '\nExample:\n  holdfast api-token list\n')
-    .action(async ({ owner }: { owner?: string }, command: Command) => {
-      const { items } = await withClient(command, (client) =>
-        client.get<{ items: readonly ApiTokenView[] }>('/v1/api-tokens', { owner }),
-      );
-      print(terminal, command, items, () =>
-        formatTable(
-          [
-            { title: 'id', cell: (row: ApiTokenView) => row.id, whole: true },
-            { title: 'name', cell: (row) => row.name },
-            { title: 'owner', cell: (row) => row.owner },
-            { title: 'state', cell: (row) => row.state, whole: true },
-            { title: 'expires', cell: (row) => row.expires },
-            { title: 'used', cell: (row) => row.used },
-            { title: 'scope', cell: (row) => row.scope?.join(' ') },
-          ],
-          items,
-          terminal.width,
-        ),
-      );
-    });
+    .option(...limitOption)
+    .addHelpText('after', '\nExamples:\n  holdfast api-token list\n  holdfast api-token list --owner alice --json\n')
+    .action(({ owner, limit }: { owner?: string; limit?: number }, command: Command) =>
+      printList<ApiTokenView>(terminal, command, {
+        path: '/v1/api-tokens',
+        query: { owner },
+        limit,
+        columns: [
+          { title: 'id', cell: (row) => row.id, whole: true },
+          { title: 'name', cell: (row) => row.name },
+          { title: 'owner', cell: (row) => row.owner },
+          { title: 'state', cell: (row) => row.state, whole: true },
+          { title: 'expires', cell: (row) => row.expires },
+          { title: 'used', cell: (row) => row.used },
+          { title: 'scope', cell: (row) => row.scope?.join(' ') },
+        ],
+      }),
+    );
 }
 
 function revokeCommand(terminal: Terminal): Command {

@@ -5,9 +5,9 @@ import { Command } from 'commander';
 import type { NodePosture, PostureView } from '../../functions/admin/compliance.ts';
 import type { DocumentView, EvidenceView } from '../../functions/admin/routes/compliance.ts';
 import { isSound, type Verdicts } from '../../lib/audit/verdicts.ts';
-import { allItems } from '../client.ts';
 import { globalsOf, parseCount, print, withClient } from '../command.ts';
 import { CliError } from '../errors.ts';
+import { limitOption, printList } from '../list.ts';
 import { formatTable } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 import { formatVerdicts } from './audit-verify.ts';
@@ -78,24 +78,21 @@ function nodesCommand(terminal: Terminal): Command {
   return new Command('nodes')
     .description('show how each node stood, day by day')
     .option(...daysOption)
+    .option(...limitOption)
     .addHelpText('after', '\nExample:\n  holdfast compliance nodes --days 14 --json\n')
-    .action(async ({ days }: { days?: number }, command: Command) => {
-      const nodes = await withClient(command, (client) =>
-        Array.fromAsync(allItems<NodePosture>(client, '/v1/compliance/nodes', { days, limit: 500 })),
-      );
-      print(terminal, command, nodes, () =>
-        formatTable(
-          [
-            { title: 'uuid', cell: (row: NodePosture) => row.uuid, whole: true },
-            { title: 'name', cell: (row) => row.name },
-            { title: 'now', cell: (row) => row.days.at(-1)?.state, whole: true },
-            { title: 'days', cell: (row) => row.days.map(({ state }) => state[0]).join('') },
-          ],
-          nodes,
-          terminal.width,
-        ),
-      );
-    });
+    .action(({ days, limit }: { days?: number; limit?: number }, command: Command) =>
+      printList<NodePosture>(terminal, command, {
+        path: '/v1/compliance/nodes',
+        query: { days },
+        limit,
+        columns: [
+          { title: 'uuid', cell: (row) => row.uuid, whole: true },
+          { title: 'name', cell: (row) => row.name },
+          { title: 'now', cell: (row) => row.days.at(-1)?.state, whole: true },
+          { title: 'days', cell: (row) => row.days.map(({ state }) => state[0]).join('') },
+        ],
+      }),
+    );
 }
 
 function verificationCommand(terminal: Terminal): Command {
@@ -135,25 +132,21 @@ function evidenceCommand(terminal: Terminal): Command {
 
 function documentsCommand(terminal: Terminal): Command {
   return new Command('documents')
-    .description('list the supporting documents')
-    .addHelpText('after', '\nExample:\n  holdfast compliance documents\n')
-    .action(async (_options: object, command: Command) => {
-      const documents = await withClient(command, (client) =>
-        Array.fromAsync(allItems<DocumentView>(client, '/v1/compliance/documents')),
-      );
-      print(terminal, command, documents, () =>
-        formatTable(
-          [
-            { title: 'name', cell: (row: DocumentView) => row.name },
-            { title: 'bytes', cell: (row) => row.bytes },
-            { title: 'uploaded', cell: (row) => `${row.uploaded} by ${row.uploadedBy}` },
-            { title: 'sha-256', cell: (row) => row.sha256 },
-          ],
-          documents,
-          terminal.width,
-        ),
-      );
-    });
+    .description('list the supporting documents, by name')
+    .option(...limitOption)
+    .addHelpText('after', '\nExamples:\n  holdfast compliance documents\n  holdfast compliance documents --json\n')
+    .action(({ limit }: { limit?: number }, command: Command) =>
+      printList<DocumentView>(terminal, command, {
+        path: '/v1/compliance/documents',
+        limit,
+        columns: [
+          { title: 'name', cell: (row) => row.name },
+          { title: 'bytes', cell: (row) => row.bytes },
+          { title: 'uploaded', cell: (row) => `${row.uploaded} by ${row.uploadedBy}` },
+          { title: 'sha-256', cell: (row) => row.sha256 },
+        ],
+      }),
+    );
 }
 
 function uploadCommand(terminal: Terminal): Command {

@@ -3,11 +3,10 @@ import { Command } from 'commander';
 import type { MintedToken, TokenView } from '../../functions/admin/routes/tokens.ts';
 import { equalBytes } from '../../lib/crypto/encoding.ts';
 import { parseEnrollmentToken } from '../../lib/crypto/token.ts';
-import { allItems } from '../client.ts';
 import { collectLabel, globalsOf, parseDuration, print, withClient } from '../command.ts';
 import { CliError } from '../errors.ts';
 import { fleetOption, readOwnFleet, requireSameFleet } from '../fleet.ts';
-import { formatTable } from '../table.ts';
+import { limitOption, printList } from '../list.ts';
 import type { Terminal } from '../terminal.ts';
 
 export function tokenCommand(terminal: Terminal): Command {
@@ -64,25 +63,23 @@ function createCommand(terminal: Terminal): Command {
 
 function listCommand(terminal: Terminal): Command {
   return new Command('list')
-    .description('list the tokens; never the secrets, which are not kept')
-    .addHelpText('after', '\nExample:\n  holdfast token list\n')
-    .action(async (_options: object, command: Command) => {
-      const tokens = await withClient(command, (client) => Array.fromAsync(allItems<TokenView>(client, '/v1/tokens')));
-      print(terminal, command, tokens, () =>
-        formatTable(
-          [
-            { title: 'id', cell: (row: TokenView) => row.id, whole: true },
-            { title: 'state', cell: (row) => row.state, whole: true },
-            { title: 'expires', cell: (row) => row.expires },
-            { title: 'created by', cell: (row) => row.createdBy },
-            { title: 'node', cell: (row) => row.usedBy },
-            { title: 'for', cell: (row) => row.hostname ?? row.fingerprint },
-          ],
-          tokens,
-          terminal.width,
-        ),
-      );
-    });
+    .description('list the tokens, newest first; never the secrets, which are not kept')
+    .option(...limitOption)
+    .addHelpText('after', '\nExamples:\n  holdfast token list\n  holdfast token list --limit 20 --json\n')
+    .action(({ limit }: { limit?: number }, command: Command) =>
+      printList<TokenView>(terminal, command, {
+        path: '/v1/tokens',
+        limit,
+        columns: [
+          { title: 'id', cell: (row) => row.id, whole: true },
+          { title: 'state', cell: (row) => row.state, whole: true },
+          { title: 'expires', cell: (row) => row.expires },
+          { title: 'created by', cell: (row) => row.createdBy },
+          { title: 'node', cell: (row) => row.usedBy },
+          { title: 'for', cell: (row) => row.hostname ?? row.fingerprint },
+        ],
+      }),
+    );
 }
 
 function cancelCommand(terminal: Terminal): Command {

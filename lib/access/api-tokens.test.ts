@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { createAccessWorld, dumpStore } from '../../test/fakes/access.ts';
+import type { Item } from '../store/port.ts';
 import { createApiToken, findApiToken, listApiTokens, resolveApiToken, revokeApiToken } from './api-tokens.ts';
 import { type Caller, localAdminCaller } from './caller.ts';
 import { AccessError } from './errors.ts';
@@ -8,6 +10,9 @@ import { localAdmin, type Role } from './principal.ts';
 import { changeUser, deleteUser } from './users.ts';
 
 const partitions = [...'0123456789abcdef'].map((d) => `api-token#${d}`);
+const golden = JSON.parse(readFileSync(new URL('./api-tokens.golden.json', import.meta.url), 'utf8')) as {
+  readonly [at in 'before' | 'now']: readonly Item[];
+};
 const notPermitted = (error: unknown) => error instanceof AccessError && error.code === 'not_permitted';
 
 async function setUp(role: Role = 'viewer') {
@@ -162,13 +167,41 @@ test('lists are by owner, and ids that are no ids find nothing', async () => {
   const { deps, store, user } = await setUp();
   const bob = await user('bob', 'viewer');
   await createApiToken(deps, { name: 'b', owner: bob, caller: localAdminCaller });
-  assert.equal((await listApiTokens(store)).length, 2);
+  assert.equal((await listApiTokens(store, { limit: 10 })).tokens.length, 2);
   assert.deepEqual(
-    (await listApiTokens(store, 'bob')).map(({ name }) => name),
+    (await listApiTokens(store, { owner: 'bob', limit: 10 })).tokens.map(({ name }) => name),
     ['b'],
   );
   for (const id of ['', 'zz', '0123456789abcdef', '../x'])
     await assert.rejects(findApiToken(store, id), /no API token/);
+});
+
+test('at rest, a token and its places in the lists are those of the golden file', async () => {
+  const { deps, store, user } = createAccessWorld();
+  const owner = { ...(await user('alice', 'viewer')), uid: '00'.repeat(16) };
+  await store.transact([{ kind: 'update', key: { pk: 'user', sk: 'alice' }, set: { uid: owner.uid } }]);
+  const random = (bytes: number) => new Uint8Array(bytes).fill(7);
+  const order = { name: 'ci', owner, caller: localAdminCaller, scope: ['fleet.read'], ttlMs: 60_000 } as const;
+  await createApiToken({ ...deps, random }, order);
+  const items = [];
+  for (const pk of [...partitions, 'listing#api-token', 'listing#api-token#alice'])
+    items.push(...(await store.query({ pk })).items);
+  assert.deepEqual(items, golden.now);
+});
+
+test('tokens from before there were places are listed after the others, for everybody and for their owner', async () => {
+  const { deps, store, user } = await setUp();
+  const bob = await user('bob', 'viewer');
+  await createApiToken(deps, { name: 'of bob', owner: bob, caller: localAdminCaller });
+  for (const item of golden.before) await store.transact([{ kind: 'put', item }]);
+  const names = async (owner?: string) =>
+    (await listApiTokens(store, { owner, limit: 10 })).tokens.map(({ name }) => name);
+  assert.deepEqual(new Set((await names()).slice(0, 2)), new Set(['ci', 'of bob']));
+  assert.deepEqual((await names()).slice(2), ['old of bob', 'old of alice']);
+  assert.deepEqual(await names('alice'), ['ci', 'old of alice']);
+  assert.deepEqual(await names('bob'), ['of bob', 'old of bob']);
+  assert.deepEqual(await names('nobody'), []);
+  for (const { sk } of golden.before) assert.equal((await findApiToken(store, sk.slice(0, 16))).hash, sk);
 });
 
 test('a lifetime outside its limits is refused', async () => {

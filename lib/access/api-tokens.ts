@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { AuditError, type AuditLog } from '../audit/port.ts';
 import { sha256Hex } from '../crypto/digest.ts';
+import { type Listing, type ListingPosition, placed, placeWrite, readListing } from '../store/listing.ts';
 import type { Item, Key, Store } from '../store/port.ts';
 import { type Caller, grantFor } from './caller.ts';
 import { AccessError } from './errors.ts';
@@ -63,6 +64,13 @@ export function apiTokenKey(hash: string): Key {
 
 const partitions = [...'0123456789abcdef'].map((digit) => `api-token#${digit}`);
 
+/** Newest first: everybody's, or those of one owner, whose name is in its normal form. */
+export function apiTokenListing(owner?: string): Listing {
+  const all = { places: 'listing#api-token', partitions, keyOf: apiTokenKey };
+  if (owner === undefined) return all;
+  return { ...all, places: `${all.places}#${owner}`, includes: (item) => item['owner'] === owner };
+}
+
 export type NewApiToken = {
   readonly name: string;
   readonly owner: User;
@@ -94,6 +102,7 @@ export async function createApiToken(
   const hash = sha256Hex(token);
   const item = {
     ...apiTokenKey(hash),
+    ...placed,
     name,
     owner: owner.name,
     uid: owner.uid,
@@ -118,6 +127,8 @@ export async function createApiToken(
     [
       { kind: 'put', item, when: { kind: 'absent' } },
       { kind: 'check', key: userKey(owner.name), when: { kind: 'equals', name: 'uid', value: owner.uid } },
+      placeWrite(apiTokenListing().places, createdAt, hash),
+      placeWrite(apiTokenListing(owner.name).places, createdAt, hash),
     ],
   );
   if (!outcome.ok) throw new AccessError('conflict', `the user ${owner.name} was changed meanwhile`);
@@ -165,20 +176,18 @@ export async function resolveApiToken(
   };
 }
 
-/** Newest first; of one owner when given. */
-export async function listApiTokens(store: Store, owner?: string): Promise<readonly ApiToken[]> {
-  const tokens: ApiToken[] = [];
-  for (const pk of partitions) {
-    let after: string | undefined;
-    do {
-      const page = await store.query(after === undefined ? { pk } : { pk, after });
-      tokens.push(...page.items.map(parseApiToken));
-      after = page.next;
-    } while (after !== undefined);
-  }
-  return tokens
-    .filter((token) => owner === undefined || token.owner === owner)
-    .sort((a, b) => b.createdAt - a.createdAt);
+/** One page, newest first. It may have fewer than `limit`, and even none: only an absent `next` is the end. */
+export async function listApiTokens(
+  store: Store,
+  page: {
+    /** In its normal form; everybody's when absent. */
+    readonly owner?: string | undefined;
+    readonly limit: number;
+    readonly position?: ListingPosition | undefined;
+  },
+): Promise<{ readonly tokens: readonly ApiToken[]; readonly next?: ListingPosition }> {
+  const { items, next } = await readListing(store, apiTokenListing(page.owner), page);
+  return { tokens: items.map(parseApiToken), ...(next === undefined ? {} : { next }) };
 }
 
 /** By its public id. Throws `AccessError` `not_found`. */

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Actor, AuditLog } from '../audit/port.ts';
 import { type BlobDigest, type BlobStore, parseBlobDigest } from '../store/blobs.ts';
+import { everyItem } from '../store/every-item.ts';
 import type { Item, Key, Store, Write } from '../store/port.ts';
 import { ArtifactError } from './errors.ts';
 import { type ArtifactManifest, artifactSize, parseManifest } from './manifest.ts';
@@ -56,21 +57,19 @@ export function buildKey(version: string, platform: string): Key {
 
 /** Newest version first. */
 export async function listBuilds(store: Pick<Store, 'query'>): Promise<readonly PublishedBuild[]> {
-  const items: Item[] = [];
-  let after: string | undefined;
-  do {
-    const page = await store.query({ pk: partition, prefix, ...(after === undefined ? {} : { after }) });
-    items.push(...page.items);
-    after = page.next;
-  } while (after !== undefined);
-  return items
-    .map(parseBuild)
-    .sort((a, b) => compareVersions(b.version, a.version) || (a.platform < b.platform ? -1 : 1));
+  return (await Array.fromAsync(everyItem(store, { pk: partition, prefix }), parseBuild)).sort(compareBuilds);
+}
+
+/** Newest version first, then by platform. */
+export function compareBuilds(
+  a: Pick<PublishedBuild, 'version' | 'platform'>,
+  b: Pick<PublishedBuild, 'version' | 'platform'>,
+): number {
+  return compareVersions(b.version, a.version) || (a.platform < b.platform ? -1 : Number(a.platform > b.platform));
 }
 
 export async function buildsOf(store: Pick<Store, 'query'>, version: string): Promise<readonly PublishedBuild[]> {
-  const page = await store.query({ pk: partition, prefix: `${prefix}${version}#` });
-  return page.items.map(parseBuild);
+  return Array.fromAsync(everyItem(store, { pk: partition, prefix: `${prefix}${version}#` }), parseBuild);
 }
 
 export async function getBuild(store: Pick<Store, 'get'>, version: string, platform: string) {

@@ -103,7 +103,7 @@ describe('enroll', () => {
     [
       'token_cancelled',
       async (fleet: TestFleet) => {
-        const [token] = await listEnrollmentTokens(fleet.store);
+        const [token] = (await listEnrollmentTokens(fleet.store, { limit: 1 })).tokens;
         await cancelEnrollmentToken(fleet, { id: token?.id ?? '', actor: operator });
       },
     ],
@@ -219,7 +219,7 @@ for (const kind of ['memory', 'sqlite'] as const) {
     assert.equal(fleet.audit.of('node.enroll').length, 1);
     const losers = fleet.audit.of('node.enroll.refuse');
     assert.equal(losers.length, 199);
-    const [{ id } = { id: '' }] = await listEnrollmentTokens(store);
+    const [{ id } = { id: '' }] = (await listEnrollmentTokens(store, { limit: 1 })).tokens;
     for (const entry of losers) assert.equal(entry.detail?.['token'], id);
     assert.equal(new Set(losers.map((entry) => entry.detail?.['fingerprint'])).size, 199);
   });

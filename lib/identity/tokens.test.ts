@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { createMachine, createTestFleet, enrollBytes, operator, testOperatorKey } from '../../test/fakes/fleet.ts';
 import { canonicalize, parseCanonicalJson } from '../crypto/jcs.ts';
 import { hashTokenSecret, parseEnrollmentToken } from '../crypto/token.ts';
+import type { Item } from '../store/port.ts';
 import { type FleetDescriptor, fleetPin, formatDescriptor, parseDescriptor } from './descriptor.ts';
 import { enroll } from './enroll.ts';
 import { cancelEnrollmentToken, createEnrollmentToken, listEnrollmentTokens } from './tokens.ts';
+
+const golden = JSON.parse(readFileSync(new URL('./tokens.golden.json', import.meta.url), 'utf8')) as {
+  readonly [at in 'before' | 'now']: readonly Item[];
+};
 
 async function createDeps() {
   const fleet = await createTestFleet();
@@ -18,7 +24,7 @@ describe('enrollment tokens', () => {
     const made = await createEnrollmentToken(deps, { labels: { role: 'web' }, hostname: 'Web-*', actor: operator });
     const { secret, pin } = parseEnrollmentToken(made.token);
     assert.deepEqual(Buffer.from(pin), Buffer.from(fleetPin(deps.descriptor)));
-    const [token, ...more] = await listEnrollmentTokens(deps.store);
+    const [token, ...more] = (await listEnrollmentTokens(deps.store, { limit: 10 })).tokens;
     assert.equal(more.length, 0);
     assert.equal(token?.hash, hashTokenSecret(secret));
     assert.equal(made.id, token?.hash.slice(0, 16));
@@ -29,6 +35,32 @@ describe('enrollment tokens', () => {
     assert.equal(made.expires, deps.clock.now + 86_400_000);
     assert.ok(!JSON.stringify(deps.audit.events).includes(made.token.slice(4, 20)));
     assert.equal(deps.audit.of('token.create')[0]?.object.id, made.id);
+  });
+
+  test('at rest, a token and its place in the list are those of the golden file', async () => {
+    const deps = { ...(await createDeps()), random: (bytes: number) => new Uint8Array(bytes).fill(7) };
+    await createEnrollmentToken(deps, { labels: { role: 'web' }, hostname: 'web-*', ttlMs: 60_000, actor: operator });
+    const { items } = await deps.store.query({ pk: 'token' });
+    const places = await deps.store.query({ pk: 'listing#token' });
+    assert.deepEqual([...items, ...places.items], golden.now);
+  });
+
+  test('tokens from before there were places are listed after the others, and can still be found and cancelled', async () => {
+    const deps = await createDeps();
+    for (const item of golden.before) await deps.store.transact([{ kind: 'put', item }]);
+    const { id } = await createEnrollmentToken(deps, { actor: operator });
+    const { tokens, next } = await listEnrollmentTokens(deps.store, { limit: 10 });
+    assert.equal(next, undefined);
+    assert.deepEqual(
+      tokens.map((token) => token.id),
+      [id, ...golden.before.map(({ sk }) => sk.slice(0, 16)).sort()],
+    );
+    for (const item of golden.before) await cancelEnrollmentToken(deps, { id: item.sk.slice(0, 16), actor: operator });
+    const after = await listEnrollmentTokens(deps.store, { limit: 10 });
+    assert.deepEqual(
+      after.tokens.map(({ state }) => state),
+      ['open', ...golden.before.map(() => 'cancelled')],
+    );
   });
 
   test('orders outside the limits make no token', async () => {
@@ -44,7 +76,7 @@ describe('enrollment tokens', () => {
     ]) {
       await assert.rejects(createEnrollmentToken(deps, { ...order, actor: operator }), { code: 'malformed' });
     }
-    assert.equal((await listEnrollmentTokens(deps.store)).length, 0);
+    assert.deepEqual(await listEnrollmentTokens(deps.store, { limit: 10 }), { tokens: [] });
     assert.equal(deps.audit.events.length, 0);
   });
 

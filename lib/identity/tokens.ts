@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { Actor, AuditLog } from '../audit/port.ts';
 import { formatEnrollmentToken, hashTokenSecret } from '../crypto/token.ts';
+import { type Listing, type ListingPosition, placed, placeWrite, readListing } from '../store/listing.ts';
 import type { Item, Key, Store } from '../store/port.ts';
 import { IdentityError } from './errors.ts';
 import { type Labels, parseHostnamePattern, parseLabels } from './names.ts';
@@ -71,6 +72,9 @@ export function tokenKey(hash: string): Key {
   return { pk: 'token', sk: hash };
 }
 
+/** Newest first. */
+export const tokenListing: Listing = { places: 'listing#token', partitions: ['token'], keyOf: tokenKey };
+
 export function tokenId(hash: string): string {
   return hash.slice(0, 16);
 }
@@ -101,9 +105,10 @@ export async function createEnrollmentToken(
     [
       {
         kind: 'put',
-        item: { ...tokenKey(hash), state: 'open', createdAt, createdBy: order.actor.id, expires, ...limits },
+        item: { ...tokenKey(hash), ...placed, state: 'open', createdAt, createdBy: order.actor.id, expires, ...limits },
         when: { kind: 'absent' },
       },
+      placeWrite(tokenListing.places, createdAt, hash),
     ],
   );
   // 256 random bits do not repeat: a random source that is broken must not hand out a token twice.
@@ -111,15 +116,13 @@ export async function createEnrollmentToken(
   return { token: formatEnrollmentToken({ secret, pin: deps.pin }), id, expires };
 }
 
-export async function listEnrollmentTokens(store: Store): Promise<readonly EnrollmentToken[]> {
-  const tokens: EnrollmentToken[] = [];
-  let after: string | undefined;
-  do {
-    const page = await store.query(after === undefined ? { pk: 'token' } : { pk: 'token', after });
-    tokens.push(...page.items.map(parseToken));
-    after = page.next;
-  } while (after !== undefined);
-  return tokens.sort((a, b) => b.createdAt - a.createdAt);
+/** One page, newest first. It may have fewer than `limit`, and even none: only an absent `next` is the end. */
+export async function listEnrollmentTokens(
+  store: Store,
+  page: { readonly limit: number; readonly position?: ListingPosition | undefined },
+): Promise<{ readonly tokens: readonly EnrollmentToken[]; readonly next?: ListingPosition }> {
+  const { items, next } = await readListing(store, tokenListing, page);
+  return { tokens: items.map(parseToken), ...(next === undefined ? {} : { next }) };
 }
 
 /** A used token can't be cancelled: revoke its node instead. Cancelling a cancelled one changes nothing. */

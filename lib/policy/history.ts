@@ -48,19 +48,20 @@ export async function getRelease(store: Store, number: number): Promise<StoredRe
   return item === undefined ? undefined : parseStored(item);
 }
 
-/** Newest first; `before` (a number) continues a listing. */
+/** Newest first, one page, which may have fewer than `limit`; `next`, when there may be more, is the `before` that goes on. */
 export async function listReleases(
   store: Store,
   options: { readonly limit: number; readonly before?: number },
-): Promise<readonly ReleaseSummary[]> {
+): Promise<{ readonly releases: readonly ReleaseSummary[]; readonly next?: number }> {
   // ':' follows '9': numbers only, without "current".
   const to = options.before === undefined ? ':' : releaseKey(options.before).sk;
   const page = await store.query({ pk: partition, from: '0', to, limit: options.limit, descending: true });
-  return page.items.map((item) => {
+  const releases = page.items.map((item) => {
     const { number, digest, manifest, signatures, publishedAt } = parseStored(item);
     const { created, expires, crates } = parseManifest(manifest);
     return { number, digest, created, expires, publishedAt, crates: crates.length, signatures: signatures.length };
   });
+  return { releases, ...(page.next === undefined ? {} : { next: Number(page.next) }) };
 }
 
 function parseStored(item: Item): StoredRelease {

@@ -30,14 +30,14 @@ test('releases are published one after the other, with their entries', async () 
     ],
   );
   assert.deepEqual(
-    (await listReleases(set.store, { limit: 10 })).map((r) => [r.number, r.crates, r.signatures]),
+    (await listReleases(set.store, { limit: 10 })).releases.map((r) => [r.number, r.crates, r.signatures]),
     [
       [2, 1, 2],
       [1, 1, 2],
     ],
   );
   assert.deepEqual(
-    (await listReleases(set.store, { limit: 10, before: 2 })).map((r) => r.number),
+    (await listReleases(set.store, { limit: 10, before: 2 })).releases.map((r) => r.number),
     [1],
   );
   assert.equal(await getRelease(set.store, 3), undefined);
@@ -92,7 +92,7 @@ test('of many publishers at once exactly one wins', async () => {
   }
   assert.equal(set.audit.of('policy.publish').length, 1);
   assert.equal(set.audit.of('policy.refuse').length, 19);
-  assert.equal((await listReleases(set.store, { limit: 10 })).length, 1);
+  assert.equal((await listReleases(set.store, { limit: 10 })).releases.length, 1);
 });
 
 test('the same release by two publishers at once is one release and no refusal', async () => {

@@ -12,7 +12,7 @@ import { type DataSealer, KeysError } from '../keys/port.ts';
 import { SecretsError } from './errors.ts';
 import { type MasterKey, type MasterKeys, openMasterKeys, prefixed, splitStored } from './master-keys.ts';
 import { listNames, openPrivateDirectory, readWhole, removeFile, replaceWhole, type Step } from './private-store.ts';
-import { assertValue, type SecretInfo, type SecretsProvider, type SecretVersion } from './provider.ts';
+import { assertValue, pathsInRange, type SecretInfo, type SecretsProvider, type SecretVersion } from './provider.ts';
 import { formatReference, isSecretPath, parseSecretPath } from './reference.ts';
 
 /** Versions that are kept; older ones are destroyed with the next set. */
@@ -92,17 +92,17 @@ export async function openLocalSecrets(deps: LocalProviderDeps): Promise<Secrets
       for (const path of paths) if (isSecretPath(path) && (await versionsOf(path)).length > 0) found.add(path);
       return found;
     },
-    async list() {
+    async list({ after, limit } = {}) {
       const infos: SecretInfo[] = [];
-      for (const folder of await listNames(values)) {
-        const path = folder.replaceAll('+', '/');
-        if (!isSecretPath(path)) continue;
+      const paths = (await listNames(values)).map((folder) => folder.replaceAll('+', '/')).filter(isSecretPath);
+      for (const path of pathsInRange(paths, { after })) {
+        if (infos.length === limit) break;
         const versions = await versionsOf(path);
         const version = versions.at(-1);
         if (version === undefined) continue;
         infos.push({ path, current: await describe(path, version), versions: versions.length });
       }
-      return infos.sort((a, b) => (a.path < b.path ? -1 : 1));
+      return infos;
     },
     async versions(path) {
       const versions = await versionsOf(path);

@@ -12,6 +12,8 @@ export type SecretVersion = { readonly version: number /** Unix milliseconds. */
 /** A secret without its value. */
 export type SecretInfo = { readonly path: string; readonly current: SecretVersion; readonly versions: number };
 
+export type ListRange = { readonly after?: string | undefined; readonly limit?: number };
+
 export type SecretValue = { readonly version: number; readonly value: Secret<Uint8Array> };
 
 /**
@@ -23,8 +25,8 @@ export interface SecretsProvider {
   get(path: string): Promise<SecretValue>;
   /** Which of these paths exist; reads no value. */
   existing(paths: readonly string[]): Promise<ReadonlySet<string>>;
-  /** By path. */
-  list(): Promise<readonly SecretInfo[]>;
+  /** By path: all, or at most `limit` of those that come after the path `after`. */
+  list(range?: ListRange): Promise<readonly SecretInfo[]>;
   /** Newest first. Throws `not_found`. */
   versions(path: string): Promise<readonly SecretVersion[]>;
   /** Makes `value` the current version. When this returns, it is durable. */
@@ -33,6 +35,12 @@ export interface SecretsProvider {
   delete(path: string): Promise<void>;
   /** Puts everything under a new master key. Resumes one that was cut short. Throws `not_supported` where keys rotate by themselves. */
   rotateMasterKey(): Promise<{ readonly key: string; readonly secrets: number }>;
+}
+
+/** Those of the paths that are in the range, in order. */
+export function pathsInRange(paths: readonly string[], { after = '', limit }: ListRange = {}): readonly string[] {
+  const rest = paths.filter((path) => path > after).sort();
+  return limit === undefined ? rest : rest.slice(0, limit);
 }
 
 /** Throws `SecretsError` `bad_value`, without the value. */

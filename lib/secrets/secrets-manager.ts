@@ -17,7 +17,7 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 import { Secret } from '../crypto/secret.ts';
 import { SecretsError } from './errors.ts';
-import { assertValue, type SecretInfo, type SecretsProvider, type SecretVersion } from './provider.ts';
+import { assertValue, pathsInRange, type SecretInfo, type SecretsProvider, type SecretVersion } from './provider.ts';
 import { formatReference, isSecretPath, parseSecretPath } from './reference.ts';
 import { requestOf } from './secrets-manager-errors.ts';
 import type { VersionFloors } from './version-floors.ts';
@@ -122,8 +122,8 @@ export function openSecretsManager({ client, prefix, keyId, floors, now }: Secre
       }
       return found;
     },
-    async list() {
-      const infos: SecretInfo[] = [];
+    async list(range) {
+      const infos = new Map<string, SecretInfo>();
       let NextToken: string | undefined;
       do {
         const Filters = [{ Key: 'name' as const, Values: [prefix] }];
@@ -134,11 +134,11 @@ export function openSecretsManager({ client, prefix, keyId, floors, now }: Secre
           const held = Object.keys(entry.SecretVersionsToStages ?? {}).flatMap((id) => versionOf(id) ?? []);
           if (!isSecretPath(path) || held.length === 0 || entry.DeletedDate !== undefined) continue;
           const createdAt = (entry.LastChangedDate ?? entry.CreatedDate)?.getTime() ?? 0;
-          infos.push({ path, current: { version: Math.max(...held), createdAt }, versions: held.length });
+          infos.set(path, { path, current: { version: Math.max(...held), createdAt }, versions: held.length });
         }
         NextToken = result?.NextToken;
       } while (NextToken);
-      return infos.sort((a, b) => (a.path < b.path ? -1 : 1));
+      return pathsInRange([...infos.keys()], range).map((path) => infos.get(path)!);
     },
     async versions(path) {
       if (!isThere(await describe(path))) throw notFound(path);

@@ -37,6 +37,12 @@ export function secretsConformance(name: string, make: (t: TestContext) => Promi
           ['db/password', 2, 2],
         ],
       );
+      const listed = async (range: Parameters<typeof provider.list>[0]) =>
+        (await provider.list(range)).map(({ path }) => path);
+      assert.deepEqual(await listed({ limit: 1 }), ['a.b-c_d/0']);
+      assert.deepEqual(await listed({ after: 'a.b-c_d/0', limit: 1 }), ['db/password']);
+      assert.deepEqual(await listed({ after: 'a.b-c_d/', limit: 5 }), ['a.b-c_d/0', 'db/password']);
+      assert.deepEqual(await listed({ after: 'db/password' }), []);
       assert.deepEqual([...(await provider.existing(['db/password', 'db/other', '../x', 'db']))], ['db/password']);
       for (const last of [2, 3]) {
         await provider.delete('db/password');

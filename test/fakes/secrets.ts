@@ -1,7 +1,7 @@
 /** A secrets provider in memory: versions and rules as the real one, and a switch that makes it unreachable. */
 import { Secret } from '../../lib/crypto/secret.ts';
 import { SecretsError } from '../../lib/secrets/errors.ts';
-import { assertValue, type SecretsProvider } from '../../lib/secrets/provider.ts';
+import { assertValue, pathsInRange, type SecretsProvider } from '../../lib/secrets/provider.ts';
 import { isSecretPath, parseSecretPath } from '../../lib/secrets/reference.ts';
 
 export type MemorySecrets = SecretsProvider & {
@@ -36,15 +36,12 @@ export function createMemorySecrets(values: { readonly [path: string]: string | 
       assertReachable();
       return new Set(paths.filter((path) => isSecretPath(path) && held.has(path)));
     },
-    async list() {
+    async list(range) {
       assertReachable();
-      return [...held]
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([path, versions]) => ({
-          path,
-          current: versions.at(-1) as Kept,
-          versions: versions.length,
-        }));
+      return pathsInRange([...held.keys()], range).map((path) => {
+        const versions = versionsOf(path);
+        return { path, current: versions.at(-1) as Kept, versions: versions.length };
+      });
     },
     async versions(path) {
       return versionsOf(path).toReversed();

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import {
   type ApiToken,
   type ApiTokenDeps,
+  apiTokenListing,
   createApiToken,
   findApiToken,
   listApiTokens,
@@ -12,9 +13,10 @@ import { type Caller, grantFor } from '../../../lib/access/caller.ts';
 import { parseUserName } from '../../../lib/access/names.ts';
 import { permissions } from '../../../lib/access/permissions.ts';
 import { requireUser } from '../../../lib/access/users.ts';
+import { formatListingPosition, parseListingPosition } from '../../../lib/store/listing.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
-import { isoTime, type PageOf } from './page.ts';
+import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 
 /** An API token as the API shows it: never the token, nor its hash. */
 export type ApiTokenView = {
@@ -79,11 +81,15 @@ export function apiTokenRoutes(deps: ApiTokenDeps): Route[] {
       method: 'GET',
       path: '/v1/api-tokens',
       permission: 'tokens.write',
-      schema: { query: z.strictObject({ owner: owner.optional() }) },
-      handler: async ({ caller, query }): Promise<PageOf<ApiTokenView>> => {
+      schema: { query: z.strictObject({ ...pageQuery, owner: owner.optional() }) },
+      handler: async ({ caller, query: { limit, cursor, ...filters } }): Promise<PageOf<ApiTokenView>> => {
         const isAll = grantFor(caller, 'tokens.write') === 'all';
-        const of = isAll && query.owner === undefined ? undefined : ownerFor(caller, query.owner);
-        return { items: (await listApiTokens(deps.store, of)).map((token) => view(token, deps.now())) };
+        const of = isAll && filters.owner === undefined ? undefined : ownerFor(caller, filters.owner);
+        const list = of === undefined ? 'api-tokens' : `api-tokens of ${of}`;
+        const position = positionOf(list, cursor, (text) => parseListingPosition(apiTokenListing(of), text));
+        const { tokens, next } = await listApiTokens(deps.store, { owner: of, limit, position });
+        const items = tokens.map((token) => view(token, deps.now()));
+        return pageOf(list, items, next && formatListingPosition(next));
       },
     }),
     route({

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import {
   type BuildDeps,
+  compareBuilds,
   getBuild,
   listBuilds,
   type PublishedBuild,
@@ -12,13 +13,14 @@ import { failedOf, type Progress, readProgress } from '../../../lib/artifacts/ou
 import { type Ring, readRings } from '../../../lib/artifacts/rings.ts';
 import { haltRing, pauseRing, resumeRing, rolloutBuild } from '../../../lib/artifacts/rollout.ts';
 import { trustKeys } from '../../../lib/artifacts/trusted-keys.ts';
+import { parseVersion } from '../../../lib/artifacts/version.ts';
 import { sha256Hex } from '../../../lib/crypto/digest.ts';
 import { fromBase64url, toBase64url } from '../../../lib/crypto/encoding.ts';
 import { parseLabels } from '../../../lib/identity/names.ts';
 import type { BlobStore } from '../../../lib/store/blobs.ts';
 import { Problem } from '../problem.ts';
 import { bytesRoute, type Route, route } from '../route.ts';
-import { isoTime, type PageOf } from './page.ts';
+import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 
 type ArtifactRouteDeps = BuildDeps & { readonly blobs: BlobStore };
 
@@ -110,7 +112,15 @@ function buildRoutes(deps: ArtifactRouteDeps): Route[] {
       method: 'GET',
       path: '/v1/artifacts',
       permission: 'fleet.read',
-      handler: async (): Promise<PageOf<BuildView>> => ({ items: (await listBuilds(deps.store)).map(buildView) }),
+      schema: { query: z.strictObject(pageQuery) },
+      handler: async ({ query: { limit, cursor } }): Promise<PageOf<BuildView>> => {
+        const last = positionOf('artifacts', cursor, parseBuildPosition);
+        const rest = (await listBuilds(deps.store)).filter(
+          (each) => last === undefined || compareBuilds(each, last) > 0,
+        );
+        const items = rest.slice(0, limit).map(buildView);
+        return pageOf('artifacts', items, rest.length > limit ? positionAt(items.at(-1)) : undefined);
+      },
     }),
     route({
       method: 'GET',
@@ -187,6 +197,17 @@ function ringRoutes(deps: ArtifactRouteDeps): Route[] {
       handler: async ({ principal, params }) => view(await resumeRing(deps, { ring: params.ring, actor: principal })),
     }),
   ];
+}
+
+const positionAt = (build: BuildView | undefined) => build && `${build.version} ${build.platform}`;
+
+function parseBuildPosition(text: string): Pick<PublishedBuild, 'version' | 'platform'> | undefined {
+  const [version = '', platform] = text.split(' ');
+  try {
+    return platform === undefined ? undefined : { version: parseVersion(version), platform };
+  } catch (_malformed) {
+    return undefined;
+  }
 }
 
 function buildView({ version, platform, sha256, size, publishedAt, notAfter }: PublishedBuild): BuildView {

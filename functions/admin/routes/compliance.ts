@@ -3,10 +3,11 @@ import { z } from 'zod';
 import type { AuditLog } from '../../../lib/audit/port.ts';
 import type { Verdicts } from '../../../lib/audit/verdicts.ts';
 import { readPosture } from '../../../lib/compliance/posture.ts';
-import { nodePartitions, parseNode } from '../../../lib/identity/nodes.ts';
+import { nodeKey, nodePartitions, parseNode } from '../../../lib/identity/nodes.ts';
 import { currentRelease } from '../../../lib/policy/history.ts';
 import { maxBlobBytes, parseBlobDigest } from '../../../lib/store/blobs.ts';
-import type { Item, Store } from '../../../lib/store/port.ts';
+import { everyItem } from '../../../lib/store/every-item.ts';
+import type { Item } from '../../../lib/store/port.ts';
 import {
   type ComplianceDeps,
   createVerification,
@@ -18,7 +19,8 @@ import {
 } from '../compliance.ts';
 import { Problem } from '../problem.ts';
 import { bytesRoute, type Route, route } from '../route.ts';
-import { isoTime, type PageOf, pageQuery } from './page.ts';
+import { parseUuidPosition } from './nodes.ts';
+import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 import { readPublished } from './published.ts';
 
 export type DocumentView = {
@@ -111,7 +113,7 @@ function reportRoutes(deps: RouteDeps): Route[] {
           posture: await fleetPosture(deps, body.days),
           ...(verification === undefined ? {} : { verification }),
           checkpoint,
-          documents: await listDocuments(deps.store),
+          documents: await Array.fromAsync(everyItem(deps.store, { pk: documents }), documentView),
         };
       },
     }),
@@ -125,7 +127,13 @@ function documentRoutes(deps: RouteDeps): Route[] {
       method: 'GET',
       path: '/v1/compliance/documents',
       permission: 'compliance.read',
-      handler: async (): Promise<PageOf<DocumentView>> => ({ items: await listDocuments(deps.store) }),
+      schema: { query: z.strictObject(pageQuery) },
+      // By name, which is how they are kept.
+      handler: async ({ query: { limit, cursor } }): Promise<PageOf<DocumentView>> => {
+        const after = positionOf('documents', cursor, (text) => text);
+        const page = await deps.store.query({ pk: documents, limit, ...(after === undefined ? {} : { after }) });
+        return pageOf('documents', page.items.map(documentView), page.next);
+      },
     }),
     bytesRoute({
       method: 'PUT',
@@ -183,9 +191,9 @@ async function pageOfNodes(
 ): Promise<PageOf<NodePosture>> {
   const wanted = daysUpTo(deps.now(), query.days);
   const items: NodePosture[] = [];
-  let after = query.cursor;
-  const first = after === undefined ? 0 : nodePartitions.indexOf(`node#${after.slice(0, 1)}`);
-  if (first < 0) throw new Problem('invalid-request', 'query.cursor: not one that this list gave');
+  const list = `posture of ${query.days} days`;
+  let after: string | undefined = positionOf(list, query.cursor, parseUuidPosition);
+  const first = after === undefined ? 0 : nodePartitions.indexOf(nodeKey(after).pk);
   for (const pk of nodePartitions.slice(first)) {
     do {
       const page = await deps.store.query({ pk, limit: query.limit, ...(after === undefined ? {} : { after }) });
@@ -193,7 +201,7 @@ async function pageOfNodes(
         const node = parseNode(item);
         const held = await readPosture(deps.store, node.uuid, wanted[0] ?? '');
         items.push({ uuid: node.uuid, name: node.name, days: nodeDays(node, held, wanted) });
-        if (items.length === query.limit) return { items, next: node.uuid };
+        if (items.length === query.limit) return pageOf(list, items, node.uuid);
       }
       after = page.next;
     } while (after !== undefined);
@@ -208,17 +216,6 @@ const storedDocument = z.object({
   uploadedAt: z.number(),
   uploadedBy: z.string(),
 });
-
-async function listDocuments(store: Store): Promise<readonly DocumentView[]> {
-  const views: DocumentView[] = [];
-  let after: string | undefined;
-  do {
-    const page = await store.query(after === undefined ? { pk: documents } : { pk: documents, after });
-    views.push(...page.items.map(documentView));
-    after = page.next;
-  } while (after !== undefined);
-  return views;
-}
 
 function documentView(item: Item): DocumentView {
   const { sk, sha256, bytes, uploadedAt, uploadedBy } = storedDocument.parse(item);

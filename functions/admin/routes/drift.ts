@@ -5,8 +5,8 @@ import type { Item, Store } from '../../../lib/store/port.ts';
 import { type DriftCause, driftKey, isFlapping, parseDrift } from '../../gateway/drift.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
-import { nodeParams } from './nodes.ts';
-import { isoTime, type PageOf, pageQuery } from './page.ts';
+import { nodeParams, parseUuidPosition } from './nodes.ts';
+import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 
 /** Every text in it came from the node. */
 export type DriftEventView = {
@@ -56,32 +56,34 @@ export function driftRoutes(deps: DriftDeps): Route[] {
       handler: async ({ params, query }): Promise<PageOf<DriftView>> => {
         if ((await getNode(deps.store, params.uuid)) === undefined)
           throw new Problem('not-found', `no node has the UUID ${params.uuid}`);
-        const skip = query.cursor === undefined ? 0 : offsetOf(query.cursor, params.uuid);
-        const views = viewsOf(await deps.store.get(driftKey(params.uuid)), query, deps.now());
-        return pageFrom(views, skip, query.limit, params.uuid);
+        const list = listOf(`drift of ${params.uuid}`, query);
+        const start = positionOf(list, query.cursor, parsePosition);
+        const rows = rowsOf(await deps.store.get(driftKey(params.uuid)), query, deps.now(), start);
+        const shown = rows.slice(0, query.limit);
+        const more = shown.length < rows.length ? shown.at(-1)?.position : undefined;
+        return pageOf(list, shown.map(viewOf), more && formatPosition(more));
       },
     }),
   ];
 }
 
-/** In order of UUID; the cursor is the node and how many of its resources were shown. */
+/** In order of UUID, and then what drifted last first; a page ends at a resource of a node. */
 async function pageOfDrift({ store, now }: DriftDeps, query: Filters): Promise<PageOf<DriftView>> {
+  const list = listOf('drift', query);
   const items: DriftView[] = [];
-  const [start = '', shown = 0] = query.cursor === undefined ? [] : [nodeOf(query.cursor), offsetOf(query.cursor)];
+  const start = positionOf(list, query.cursor, parsePosition);
   const partitions = nodePartitions.map((pk) => pk.replace(/^node/, 'drift'));
-  const first = start === '' ? 0 : partitions.indexOf(`drift#${start.slice(0, 1)}`);
+  const first = start === undefined ? 0 : partitions.indexOf(driftKey(start.node).pk);
   for (const pk of partitions.slice(first)) {
     let after: string | undefined;
     do {
-      const from = start === '' ? {} : { from: start };
+      const from = start === undefined ? {} : { from: start.node };
       const page = await store.query({ pk, limit: 50, ...from, ...(after === undefined ? {} : { after }) });
       for (const item of page.items) {
-        const views = viewsOf(item, query, now());
-        const skip = item.sk === start ? shown : 0;
-        const part = pageFrom(views, skip, query.limit - items.length, item.sk);
-        items.push(...part.items);
-        if (part.next !== undefined) return { items, next: part.next };
-        if (items.length === query.limit) return { items, next: `${item.sk}.${views.length}` };
+        for (const { view, position } of rowsOf(item, query, now(), start)) {
+          items.push(view);
+          if (items.length === query.limit) return pageOf(list, items, formatPosition(position));
+        }
       }
       after = page.next;
     } while (after !== undefined);
@@ -89,48 +91,62 @@ async function pageOfDrift({ store, now }: DriftDeps, query: Filters): Promise<P
   return { items };
 }
 
-function pageFrom(views: readonly DriftView[], skip: number, limit: number, uuid: string): PageOf<DriftView> {
-  const items = views.slice(skip, skip + limit);
-  const shown = skip + items.length;
-  return shown < views.length ? { items, next: `${uuid}.${shown}` } : { items };
+/** The name of a list, with what it is narrowed to. */
+function listOf(name: string, { cause, flapping }: Filters): string {
+  return `${name}|${cause ?? ''}|${flapping ?? ''}`;
 }
 
-function viewsOf(item: Item | undefined, { cause, flapping }: Filters, now: number): readonly DriftView[] {
-  const { resources } = parseDrift(item);
-  return resources.flatMap((drifted) => {
+/** Where a row stands: by when it drifted last, and then by its name. What drifts anew goes ahead of every position. */
+type Position = { readonly node: string; readonly at: number; readonly resource: string };
+type Row = { readonly view: DriftView; readonly position: Position };
+
+/** Of one node, those that stand after `start`. */
+function rowsOf(
+  item: Item | undefined,
+  { cause, flapping }: Filters,
+  now: number,
+  start: Position | undefined,
+): readonly Row[] {
+  const node = item?.sk ?? '';
+  const rows = parseDrift(item).resources.flatMap((drifted): Row[] => {
+    const { resource } = drifted;
     const events = drifted.events.filter((event) => cause === undefined || event.cause === cause);
     const isRestless = isFlapping(drifted, now);
     if (events.length === 0 || (flapping !== undefined && !isRestless)) return [];
-    return [
-      {
-        node: item?.sk ?? '',
-        resource: drifted.resource,
-        flapping: isRestless,
-        outside: drifted.events.filter((event) => event.cause === 'outside').length,
-        events: events.map(({ at, runId, ...event }) => ({ at: isoTime(at), run: runId, ...event })),
-      },
-    ];
+    const view = {
+      node,
+      resource,
+      flapping: isRestless,
+      outside: drifted.events.filter((event) => event.cause === 'outside').length,
+      events: events.map(({ at, runId, ...event }) => ({ at: isoTime(at), run: runId, ...event })),
+    };
+    return [{ view, position: { node, at: drifted.events[0]?.at ?? 0, resource } }];
   });
+  return rows
+    .filter(({ position }) => start?.node !== node || comparePositions(position, start) > 0)
+    .sort((a, b) => comparePositions(a.position, b.position));
 }
 
-const cursorPattern = /^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.([0-9]{1,4})$/;
-
-function nodeOf(cursor: string): string {
-  return partsOf(cursor)[0];
+function viewOf({ view }: Row): DriftView {
+  return view;
 }
 
-function offsetOf(cursor: string, uuid?: string): number {
-  const [node, offset] = partsOf(cursor);
-  if (uuid !== undefined && node !== uuid) throw badCursor();
-  return offset;
+/** Of one node. */
+function comparePositions(a: Position, b: Position): number {
+  return b.at - a.at || (a.resource < b.resource ? -1 : Number(a.resource > b.resource));
 }
 
-function partsOf(cursor: string): readonly [string, number] {
-  const [, node, offset] = cursorPattern.exec(cursor) ?? [];
-  if (node === undefined || offset === undefined) throw badCursor();
-  return [node, Number(offset)];
+function formatPosition({ node, at, resource }: Position): string {
+  return JSON.stringify([node, at, resource]);
 }
 
-function badCursor(): Problem {
-  return new Problem('invalid-request', 'query.cursor: not one that this list gave');
+const storedPosition = z.tuple([z.string().refine((node) => parseUuidPosition(node) === node), z.int(), z.string()]);
+
+function parsePosition(text: string): Position | undefined {
+  try {
+    const [node, at, resource] = storedPosition.parse(JSON.parse(text));
+    return { node, at, resource };
+  } catch (_malformed) {
+    return undefined;
+  }
 }

@@ -7,6 +7,7 @@ import {
   getNode,
   type NodeOrder,
   type NodeRecord,
+  nodeKey,
   nodePartitions,
   parseNode,
   quarantineNode,
@@ -17,7 +18,7 @@ import { wakeNode } from '../../../lib/identity/wake.ts';
 import type { Store } from '../../../lib/store/port.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
-import { isoTime, type PageOf, pageQuery } from './page.ts';
+import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 
 type NodeRouteDeps = { readonly store: Store; readonly audit: AuditLog; readonly now: () => number };
 
@@ -38,17 +39,18 @@ export type NodeView = {
   readonly agentVersion?: string;
 };
 
-/** A node in a path; the parser owns the pattern. */
-export const nodeParams = z.strictObject({
-  uuid: z.string().transform((text, context) => {
-    try {
-      return parseUuid(text);
-    } catch (_malformed) {
-      context.addIssue({ code: 'custom', message: 'not a UUID in lower case' });
-      return z.NEVER;
-    }
-  }),
+/** The parser owns the pattern. */
+const uuid = z.string().transform((text, context) => {
+  try {
+    return parseUuid(text);
+  } catch (_malformed) {
+    context.addIssue({ code: 'custom', message: 'not a UUID in lower case' });
+    return z.NEVER;
+  }
 });
+
+/** A node in a path. */
+export const nodeParams = z.strictObject({ uuid });
 
 const orderBody = z.strictObject({
   reason: z
@@ -114,28 +116,35 @@ export function nodeRoutes(deps: NodeRouteDeps): Route[] {
   ];
 }
 
-/** In order of UUID, across the partitions that nodes are spread over; the cursor is the last UUID shown. */
+/** In order of UUID, across the partitions that nodes are spread over; a page ends at the last UUID shown. */
 async function pageOfNodes(
   store: Store,
   query: { readonly limit: number; readonly cursor?: string | undefined; readonly state?: string | undefined },
 ): Promise<PageOf<NodeView>> {
+  const list = query.state === undefined ? 'nodes' : `nodes that are ${query.state}`;
   const items: NodeView[] = [];
-  let after = query.cursor;
-  const first = after === undefined ? 0 : nodePartitions.indexOf(`node#${after.slice(0, 1)}`);
-  if (first < 0) throw new Problem('invalid-request', 'query.cursor: not one that this list gave');
+  let after: string | undefined = positionOf(list, query.cursor, parseUuidPosition);
+  const first = after === undefined ? 0 : nodePartitions.indexOf(nodeKey(after).pk);
   for (const pk of nodePartitions.slice(first)) {
     do {
-      const page = await store.query({ pk, limit: query.limit, ...(after === undefined ? {} : { after }) });
+      // Of nodes in one state there may be few among many.
+      const limit = query.state === undefined ? query.limit : 500;
+      const page = await store.query({ pk, limit, ...(after === undefined ? {} : { after }) });
       for (const item of page.items) {
         const node = parseNode(item);
         if (query.state !== undefined && node.state !== query.state) continue;
         items.push(nodeView(node));
-        if (items.length === query.limit) return { items, next: node.uuid };
+        if (items.length === query.limit) return pageOf(list, items, node.uuid);
       }
       after = page.next;
     } while (after !== undefined);
   }
   return { items };
+}
+
+/** For lists in order of UUID. */
+export function parseUuidPosition(text: string): string | undefined {
+  return uuid.safeParse(text).data;
 }
 
 function nodeView(node: NodeRecord): NodeView {

@@ -12,7 +12,7 @@ import { type BlobStore, maxBlobBytes, parseBlobDigest } from '../../../lib/stor
 import type { Store } from '../../../lib/store/port.ts';
 import { Problem } from '../problem.ts';
 import { bytesRoute, type Route, route } from '../route.ts';
-import { isoTime, type PageOf, pageQuery } from './page.ts';
+import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 
 type ReleaseRouteDeps = {
   readonly store: Store;
@@ -60,12 +60,11 @@ export type FreezeView =
 const blobParams = z.strictObject({
   sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 digest in lower-case hexadecimal'),
 });
-const releaseParams = z.strictObject({
-  number: z
-    .string()
-    .regex(/^[1-9][0-9]{0,9}$/, 'must be the number of a release')
-    .transform(Number),
-});
+const releaseNumber = z
+  .string()
+  .regex(/^[1-9][0-9]{0,9}$/, 'must be the number of a release')
+  .transform(Number);
+const releaseParams = z.strictObject({ number: releaseNumber });
 const signed = {
   /** Base64url; judged by the policy domain. */
   manifest: z.string().min(1),
@@ -178,28 +177,18 @@ function historyRoutes({ store }: ReleaseRouteDeps): Route[] {
       path: '/v1/releases',
       permission: 'config.read',
       schema: {
-        query: z.strictObject({
-          ...pageQuery,
-          cursor: z
-            .string()
-            .regex(/^[1-9][0-9]{0,9}$/, 'not one that this list gave')
-            .optional(),
-        }),
+        query: z.strictObject(pageQuery),
       },
-      handler: async ({ query }): Promise<PageOf<ReleaseLine>> => {
-        const { limit, cursor } = query;
-        const releases = await listReleases(store, {
-          limit,
-          ...(cursor === undefined ? {} : { before: Number(cursor) }),
-        });
+      handler: async ({ query: { limit, cursor } }): Promise<PageOf<ReleaseLine>> => {
+        const before = positionOf('releases', cursor, (text) => releaseNumber.safeParse(text).data);
+        const { releases, next } = await listReleases(store, { limit, ...(before === undefined ? {} : { before }) });
         const items = releases.map(({ created, expires, publishedAt, ...rest }) => ({
           ...rest,
           created: isoTime(created),
           expires: isoTime(expires),
           published: isoTime(publishedAt),
         }));
-        const last = items.at(-1);
-        return { items, ...(items.length === limit && last !== undefined ? { next: String(last.number) } : {}) };
+        return pageOf('releases', items, next?.toString());
       },
     }),
     route({

@@ -6,7 +6,7 @@ import { runPartition } from '../../gateway/runs.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { nodeParams } from './nodes.ts';
-import { isoTime, type PageOf, pageQuery } from './page.ts';
+import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 
 const stored = z.object({
   runId: z.string(),
@@ -37,16 +37,14 @@ export function runRoutes(deps: { readonly store: Store }): Route[] {
       path: '/v1/nodes/:uuid/runs',
       permission: 'fleet.read',
       schema: { params: nodeParams, query: z.strictObject(pageQuery) },
-      handler: async ({ params, query }): Promise<PageOf<RunView>> => {
+      handler: async ({ params, query: { limit, cursor } }): Promise<PageOf<RunView>> => {
         if ((await getNode(deps.store, params.uuid)) === undefined)
           throw new Problem('not-found', `no node has the UUID ${params.uuid}`);
-        const page = await deps.store.query({
-          pk: runPartition(params.uuid),
-          descending: true,
-          limit: query.limit,
-          ...(query.cursor === undefined ? {} : { after: query.cursor }),
-        });
-        return { items: page.items.map(runView), ...(page.next === undefined ? {} : { next: page.next }) };
+        const list = `runs of ${params.uuid}`;
+        const after = positionOf(list, cursor, (text) => text);
+        const range = { pk: runPartition(params.uuid), descending: true, limit };
+        const page = await deps.store.query({ ...range, ...(after === undefined ? {} : { after }) });
+        return pageOf(list, page.items.map(runView), page.next);
       },
     }),
     route({

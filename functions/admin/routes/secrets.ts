@@ -13,7 +13,7 @@ import { isSecretPath } from '../../../lib/secrets/reference.ts';
 import type { BlobStore } from '../../../lib/store/blobs.ts';
 import type { Store } from '../../../lib/store/port.ts';
 import { bytesRoute, type Route, route } from '../route.ts';
-import { isoTime, type PageOf, pageQuery } from './page.ts';
+import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 
 export type SecretRouteDeps = {
   readonly store: Store;
@@ -109,9 +109,14 @@ function readRoutes(deps: SecretRouteDeps): Route[] {
       method: 'GET',
       path: '/v1/secrets',
       permission: 'secrets.list',
-      handler: async (): Promise<PageOf<SecretView>> => ({
-        items: (await secrets.list()).map((info) => ({ ...info, current: versionView(info.current) })),
-      }),
+      schema: { query: z.strictObject(pageQuery) },
+      handler: async ({ query: { limit, cursor } }): Promise<PageOf<SecretView>> => {
+        const after = positionOf('secrets', cursor, (text) => text);
+        // One more tells whether there is a following page.
+        const found = await secrets.list({ after, limit: limit + 1 });
+        const items = found.slice(0, limit).map((info) => ({ ...info, current: versionView(info.current) }));
+        return pageOf('secrets', items, found.length > limit ? items.at(-1)?.path : undefined);
+      },
     }),
     route({
       method: 'GET',

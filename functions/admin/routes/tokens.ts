@@ -6,10 +6,12 @@ import {
   createEnrollmentToken,
   type EnrollmentToken,
   listEnrollmentTokens,
+  tokenListing,
 } from '../../../lib/identity/tokens.ts';
+import { formatListingPosition, parseListingPosition } from '../../../lib/store/listing.ts';
 import type { Store } from '../../../lib/store/port.ts';
 import { type Route, route } from '../route.ts';
-import { isoTime, type PageOf } from './page.ts';
+import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 
 type TokenRouteDeps = {
   readonly store: Store;
@@ -68,9 +70,12 @@ export function tokenRoutes(deps: TokenRouteDeps): Route[] {
       method: 'GET',
       path: '/v1/tokens',
       permission: 'fleet.read',
-      handler: async (): Promise<PageOf<TokenView>> => {
-        const tokens = await listEnrollmentTokens(deps.store);
-        return { items: tokens.map((token) => tokenView(token, deps.now())) };
+      schema: { query: z.strictObject(pageQuery) },
+      handler: async ({ query: { limit, cursor } }): Promise<PageOf<TokenView>> => {
+        const position = positionOf('tokens', cursor, (text) => parseListingPosition(tokenListing, text));
+        const { tokens, next } = await listEnrollmentTokens(deps.store, { limit, position });
+        const items = tokens.map((token) => tokenView(token, deps.now()));
+        return pageOf('tokens', items, next && formatListingPosition(next));
       },
     }),
     route({

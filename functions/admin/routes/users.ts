@@ -16,7 +16,7 @@ import { AccessError } from '../../../lib/access/errors.ts';
 import { listUsers, requireUser, type User } from '../../../lib/access/users.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route, tagged } from '../route.ts';
-import { isoTime, type PageOf, pageQuery } from './page.ts';
+import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 
 /** A user as the API shows it. */
 export type UserView = {
@@ -49,10 +49,10 @@ function readRoutes(deps: AccountDeps): Route[] {
       path: '/v1/users',
       permission: 'users.write',
       schema: { query: z.strictObject(pageQuery) },
-      handler: async ({ query }): Promise<PageOf<UserView>> => {
-        const { limit, cursor } = query;
-        const page = await listUsers(deps.store, { limit, ...(cursor === undefined ? {} : { after: cursor }) });
-        return { items: page.users.map(userView), ...(page.next === undefined ? {} : { next: page.next }) };
+      handler: async ({ query: { limit, cursor } }): Promise<PageOf<UserView>> => {
+        const after = positionOf('users', cursor, (text) => text);
+        const page = await listUsers(deps.store, { limit, ...(after === undefined ? {} : { after }) });
+        return pageOf('users', page.users.map(userView), page.next);
       },
     }),
     route({
