@@ -24,7 +24,7 @@ const project = fileURLToPath(new URL('..', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
 
 try {
-  execFileSync(process.execPath, [join(project, 'agent/build.mjs'), '--out', directory], { stdio: 'ignore' });
+  execFileSync(process.execPath, [join(project, 'build/agent.ts'), '--out', directory], { stdio: 'ignore' });
   const root = join(directory, 'opt/holdfast-agent');
   mkdirSync(root, { recursive: true });
   const program = join(root, 'holdfast-agent');

@@ -6,8 +6,12 @@
  */
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { artifact as agentArtifact, noteFile as agentNoteFile } from '../agent/updater/layout.ts';
 import { functionNames } from '../functions/aws/environment.ts';
+import { manifestFile } from '../gate/config.ts';
+import type { ExpectedArtifact } from '../lib/artifacts/verify.ts';
 import { manifestOf } from './manifest.ts';
+import { buildOneFile, oneFilePlatform } from './one-file.ts';
 import {
   agentProgram,
   buildProgram,
@@ -24,21 +28,46 @@ export const releasePlatforms = ['linux-arm64', 'linux-x64'] as const;
 
 export interface ReleasePart {
   readonly folder: string;
-  readonly program: Program;
-  readonly files: Readonly<Record<string, string>>;
+  /** What its manifest has to be of. */
+  readonly artifact: ExpectedArtifact;
+  /** The name of its signed manifest, in the folder. */
+  readonly noteFile: string;
+  /** Fills the directory, which is to be empty. */
+  build(directory: string, options: Pick<ReleaseOptions, 'version' | 'keys'>): Promise<void>;
 }
 
+/** Programs for each platform; the agent as one file for the platform of this machine, if that is one of them. */
 export function releaseParts(): readonly ReleasePart[] {
   const programs = releasePlatforms.flatMap((platform) => [
-    { folder: `holdfast-server-${platform}`, program: serverProgram(platform), files: {} },
-    { folder: `holdfast-agent-${platform}`, program: agentProgram(platform), files: {} },
+    programPart(`holdfast-server-${platform}`, serverProgram(platform)),
+    programPart(`holdfast-agent-${platform}`, agentProgram(platform)),
   ]);
-  const functions = functionNames.map((name) => ({
-    folder: `holdfast-${name}`,
-    program: functionProgram(name),
-    files: imageFiles(name),
-  }));
-  return [...programs, ...functions];
+  const functions = functionNames.map((name) =>
+    programPart(`holdfast-${name}`, functionProgram(name), imageFiles(name)),
+  );
+  const oneFile = oneFilePlatform();
+  return [...programs, ...functions, ...(oneFile === undefined ? [] : [oneFilePart(oneFile)])];
+}
+
+function programPart(folder: string, program: Program, files: Readonly<Record<string, string>> = {}): ReleasePart {
+  return {
+    folder,
+    artifact: program,
+    noteFile: manifestFile,
+    async build(directory, { keys }) {
+      await buildProgram(program, directory, keys);
+      for (const [name, source] of Object.entries(files)) copyFileSync(source, join(directory, name));
+    },
+  };
+}
+
+function oneFilePart(platform: string): ReleasePart {
+  return {
+    folder: `holdfast-agent-one-file-${platform}`,
+    artifact: { ...agentArtifact, platform },
+    noteFile: agentNoteFile,
+    build: (directory, { version, keys }) => buildOneFile(directory, { version, keys }),
+  };
 }
 
 export interface ReleaseOptions {
@@ -57,13 +86,10 @@ export async function buildRelease(
 ): Promise<ReadonlyMap<string, string>> {
   mkdirSync(directory, { recursive: true });
   const texts = new Map<string, string>();
-  for (const { folder, program, files } of releaseParts().filter(
-    (part) => only === undefined || part.folder === only,
-  )) {
-    const target = join(directory, folder);
-    await buildProgram(program, target, keys);
-    for (const [name, source] of Object.entries(files)) copyFileSync(source, join(target, name));
-    texts.set(folder, manifestOf(program, target, version, notAfter));
+  for (const part of releaseParts().filter(({ folder }) => only === undefined || folder === only)) {
+    const target = join(directory, part.folder);
+    await part.build(target, { version, keys });
+    texts.set(part.folder, manifestOf(part.artifact, target, version, notAfter));
   }
   writeFileSync(join(directory, 'sbom.cdx.json'), sbomOf(sourceRoot, version));
   writeFileSync(join(directory, 'manifests.json'), JSON.stringify(Object.fromEntries(texts)));

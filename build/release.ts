@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { manifestFile } from '../gate/config.ts';
+import { noteFile as agentNoteFile } from '../agent/updater/layout.ts';
 import { verifyFiles } from '../lib/artifacts/files.ts';
 import { openArtifactDirectory } from '../lib/artifacts/files-directory.ts';
 import { parseKeys } from '../lib/artifacts/keys.ts';
@@ -17,7 +17,8 @@ import { archiveOf } from './archive.ts';
 import { firstDifference } from './compare.ts';
 import { copySources } from './copy-sources.ts';
 import { filesOf, type NamedSigner, signDirectory } from './manifest.ts';
-import { sourceRoot, sourceVersion } from './programs.ts';
+import { debOf, oneFilePlatform } from './one-file.ts';
+import { sourceRoot, sourceVersion, thisPlatform } from './programs.ts';
 import { buildRelease, releaseParts } from './release-tree.ts';
 import { fileSigner, kmsSigner, named, sshAgentSigner } from './signers.ts';
 
@@ -81,20 +82,28 @@ async function main(): Promise<number> {
     writeFileSync(join(out, name), bytes);
     digests.push(`${sha256Hex(bytes)}  ${name}\n`);
   };
-  for (const { folder, program } of releaseParts()) {
+  for (const { folder, artifact, noteFile } of releaseParts()) {
     const directory = join(out, folder);
-    const note = await signDirectory(directory, texts.get(folder) ?? '', signers);
+    const note = await signDirectory(directory, texts.get(folder) ?? '', signers, noteFile);
     // As its own gate will.
-    const manifest = verifyManifest(note, list, { ...program }, Date.now());
-    verifyFiles(manifest, openArtifactDirectory(directory, [manifestFile]));
-    const paths = [...filesOf(directory).map(({ path }) => path), manifestFile];
+    const manifest = verifyManifest(note, list, artifact, Date.now());
+    verifyFiles(manifest, openArtifactDirectory(directory, [noteFile]));
+    const paths = [...filesOf(directory, noteFile).map(({ path }) => path), noteFile];
     write(`${folder}-${values.version}.tar.gz`, archiveOf(directory, `${folder}-${values.version}`, paths));
+    if (noteFile === agentNoteFile) {
+      const { name, bytes } = debOf(directory, artifact.platform, values.version);
+      write(name, bytes);
+    }
   }
+  write('artifact-keys', Buffer.from(keys));
   digests.push(`${sha256Hex(readFileSync(join(out, 'sbom.cdx.json')))}  sbom.cdx.json\n`);
   writeFileSync(join(out, 'SHA256SUMS'), digests.sort().join(''));
   process.stdout.write(
     `${out}: version ${values.version}, ${releaseParts().length} artifacts, built twice alike, signed by ${signers.map(({ name }) => name).join(', ')}\n`,
   );
+  if (oneFilePlatform() === undefined) {
+    process.stderr.write(`the agent as one file is not in it: that is not built on ${thisPlatform}\n`);
+  }
   return 0;
 }
 

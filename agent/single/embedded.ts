@@ -2,7 +2,7 @@
 import { type ArtifactKeys, parseKeys } from '../../lib/artifacts/keys.ts';
 import { parseVersion, type Version } from '../../lib/artifacts/version.ts';
 
-/** Replaced by agent/build.mjs with text; there is no other way to set them. */
+/** Replaced by build/one-file.ts with text; there is no other way to set them. */
 declare const HOLDFAST_VERSION: string;
 declare const HOLDFAST_ARTIFACT_KEYS: string;
 declare const HOLDFAST_TRIAL_SECONDS: number;

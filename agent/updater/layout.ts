@@ -14,6 +14,8 @@ export type Slot = 'a' | 'b';
 export type BuildPlace = 'own' | Slot;
 
 export const fileName = 'holdfast-agent';
+/** Its signed manifest, beside it. */
+export const noteFile = `${fileName}.manifest`;
 /** Of the one file in an agent's manifest. */
 export const artifact = { kind: 'agent', name: 'holdfast-agent' } as const;
 
@@ -33,7 +35,7 @@ export function layoutAt(root: string): Layout {
     root,
     stateFile: join(root, 'update.json'),
     program: (place) => join(folder(place), fileName),
-    manifest: (place) => join(folder(place), `${fileName}.manifest`),
+    manifest: (place) => join(folder(place), noteFile),
   };
 }
 

@@ -49,7 +49,7 @@ export function agentBuild(
   if (!existsSync(built.manifest)) {
     const entry = entries[kind];
     const args = ['--out', out, '--version', version, '--keys', keys, '--key', key, '--trial-seconds', '15'];
-    const all = [join(from, 'agent/build.mjs'), ...args, ...(entry === undefined ? [] : ['--entry', entry])];
+    const all = [join(from, 'build/agent.ts'), ...args, ...(entry === undefined ? [] : ['--entry', entry])];
     const { status, stderr } = spawnSync(process.execPath, all, { encoding: 'utf8', cwd: from });
     if (status !== 0) throw new Error(`the build failed: ${stderr}`);
   }

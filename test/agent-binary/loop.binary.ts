@@ -15,7 +15,7 @@ test('R34 two builds on different paths give the same digest', () => {
   const elsewhere = join(cache, 'a/rather/longer/path/than/the/first');
   execFileSync('mkdir', ['-p', elsewhere]);
   // Links, not copies: the bytes are the same, the path is not.
-  for (const part of ['agent', 'gate', 'lib', 'node_modules', 'package.json', 'tsconfig.json']) {
+  for (const part of ['agent', 'build', 'gate', 'lib', 'node_modules', 'package.json', 'tsconfig.json']) {
     execFileSync('cp', ['-al', join(project, part), elsewhere]);
   }
   const second = agentBuild('1.0.0', 'good', { from: elsewhere, out: join(elsewhere, 'out') });

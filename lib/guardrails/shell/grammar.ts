@@ -42,7 +42,7 @@ async function loadInstalled(): Promise<Language> {
   return Language.load(bash);
 }
 
-/** In a one-file program both modules are in the file itself, under the names that agent/build.mjs gives them. */
+/** In a one-file program both modules are in the file itself, under the names that build/one-file.ts gives them. */
 async function loadEmbedded(): Promise<Language> {
   await Parser.init({ wasmBinary: new Uint8Array(getRawAsset('tree-sitter.wasm')) });
   return Language.load(new Uint8Array(getRawAsset('tree-sitter-bash.wasm')));

@@ -1,12 +1,7 @@
 /** Strips an ELF file (System V ABI, 64 bit, little-endian) of all that no process maps: symbols, section headers. */
 
-/**
- * The same bytes give the same bytes, which no `strip` promises from one version to the next.
- *
- * @param {Buffer} file
- * @returns {Buffer}
- */
-export function stripElf(file) {
+/** The same bytes give the same bytes, which no `strip` promises from one version to the next. */
+export function stripElf(file: Buffer): Buffer {
   if (file.readUInt32BE(0) !== 0x7f454c46 || file[4] !== 2 || file[5] !== 1) {
     throw new TypeError('not a 64-bit little-endian ELF file');
   }
