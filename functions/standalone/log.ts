@@ -1,5 +1,5 @@
 /** The server's log: pino, one JSON object a line. Fields that could hold a credential are cut out before they are written. */
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { type DestinationStream, type Logger, pino } from 'pino';
 
 /** `destination` is a file of the state directory (0600) or a stream such as standard error. */
@@ -10,12 +10,17 @@ export function createServerLog(destination: string | DestinationStream): Logger
 
 /**
  * Synchronous: the last lines before a crash are the ones that matter, and the request path logs nothing. A disk that is
- * full costs log lines and never the service: what was lost is counted, and said in the log once there is room again.
+ * full, or a file that was removed, costs log lines and never the service: errors go to standard error meanwhile, what
+ * was lost is counted, and said in the log once it can be written again.
  */
 function appendTo(path: string): DestinationStream {
   let fd: number | undefined;
   let lost = 0;
   const append = (line: string) => {
+    if (fd !== undefined && fstatSync(fd).nlink === 0) {
+      closeQuietly(fd);
+      fd = undefined;
+    }
     fd ??= openSync(path, 'a', 0o600);
     const bytes = Buffer.from(line);
     for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
@@ -34,6 +39,7 @@ function appendTo(path: string): DestinationStream {
         if (lost === 0)
           process.stderr.write(`warning: ${path} can't be written (${codeOf(error)}); log lines are lost\n`);
         lost += 1;
+        if (isError(line)) process.stderr.write(line);
         if (codeOf(error) !== 'ENOSPC' && fd !== undefined) {
           closeQuietly(fd);
           fd = undefined;
@@ -44,6 +50,11 @@ function appendTo(path: string): DestinationStream {
 }
 
 const lostText = 'Log lines were lost, because the log could not be written.';
+
+/** pino writes the level first; 50 is an error, 60 is fatal. */
+function isError(line: string): boolean {
+  return /^\{"level":[56]0,/.test(line);
+}
 
 function codeOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? String(error);

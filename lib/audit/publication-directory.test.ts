@@ -28,6 +28,19 @@ test('what is published keeps its content, and the same again is no error', asyn
   assert.equal(await publication.read('tile/0/000'), undefined);
 });
 
+test('a directory that was taken away is an error, each time, and is not made anew', async (t) => {
+  const parent = await temporary(t);
+  const directory = join(parent, 'log');
+  const publication = await openPublicationDirectory(directory);
+  await publication.write('tile/0/x001/234', Buffer.from('a'));
+  await rm(directory, { recursive: true });
+  for (const path of ['tile/0/x001/235', 'tile/1/000', 'checkpoint']) {
+    await assert.rejects(publication.write(path, Buffer.from('a')), { code: 'ENOENT' }, path);
+  }
+  await assert.rejects(publication.publishCheckpoint(note(1), 1), { code: 'ENOENT' });
+  assert.deepEqual(await readdir(parent), []);
+});
+
 test('a checkpoint is never replaced by a smaller one, also when many are published at once', async (t) => {
   const directory = await temporary(t);
   const both = [await openPublicationDirectory(directory), await openPublicationDirectory(directory)];

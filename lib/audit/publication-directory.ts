@@ -101,19 +101,22 @@ async function lock(path: string): Promise<() => Promise<void>> {
   throw new AuditError('unavailable', `another process holds ${path}`);
 }
 
-/** Makes what is missing of a path below `root`, each durable in its parent. */
+/** Makes what is missing of a path below `root`, each durable in its parent. A `root` that is gone is not made anew. */
 async function makeDirectory(root: string, path: string): Promise<string> {
   if (path === root) return path;
   const parent = dirname(path);
-  try {
-    await mkdir(path, { mode: 0o755 });
-  } catch (cause) {
-    if (codeOf(cause) === 'EEXIST') return path;
-    if (codeOf(cause) !== 'ENOENT') throw cause;
+  const make = () =>
+    mkdir(path, { mode: 0o755 }).then(
+      () => syncDirectory(parent),
+      (cause: unknown) => {
+        if (codeOf(cause) !== 'EEXIST') throw cause;
+      },
+    );
+  await make().catch(async (cause: unknown) => {
+    if (codeOf(cause) !== 'ENOENT' || parent === root) throw cause;
     await makeDirectory(root, parent);
-    return makeDirectory(root, path);
-  }
-  await syncDirectory(parent);
+    await make();
+  });
   return path;
 }
 

@@ -126,3 +126,37 @@ test('errors are logged and do not end the run; an expired feed is begun anew', 
   await running;
   assert.equal(errors.length, 1);
 });
+
+test('what can not be published is tried ever more seldom, is logged once, and is sealed when it can be', async () => {
+  const { publication, until } = watched();
+  const log = await createTestLog();
+  const lines: string[] = [];
+  const logger = {
+    info: (_fields: unknown, text: string) => lines.push(text),
+    error: ({ err }: { err: Error }, text: string) => lines.push(`${text}: ${err.message}`),
+  };
+  const tenMinutes = log.clock.time + 600_000;
+  let attempts = 0;
+  const gone: Publication = {
+    ...publication,
+    async write(...args) {
+      attempts += 1;
+      if (log.clock.time < tenMinutes) throw new Error('no such directory');
+      return publication.write(...args);
+    },
+  };
+  const delay = async (ms: number) => {
+    log.clock.time += ms;
+  };
+  const { store, signer, now } = log;
+  await log.writer.append(testEvent);
+  const stop = new AbortController();
+  const deps = { store, origin: testOrigin, signer, publication: gone, now, delay, logger: logger as never };
+  const running = createSealer(deps).run(stop.signal);
+  await until(1);
+  assert.ok(attempts < 60, `${attempts} attempts in ten minutes`);
+  while (lines.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  stop.abort();
+  await running;
+  assert.deepEqual(lines, ['the audit log could not be sealed: no such directory', 'the audit log is sealed again']);
+});

@@ -24,13 +24,19 @@ export type Sealer = {
    * calls while one is under way share the one that follows it.
    */
   sealOnce(): Promise<Checkpoint | undefined>;
-  /** Seals whenever there is something new, until the signal; at most one checkpoint a second, at least one a minute. */
+  /**
+   * Seals whenever there is something new, until the signal; at most one checkpoint a second, at least one a minute.
+   * What fails is tried again, ever more seldom, and is logged once for as long as it fails in the same way.
+   */
   run(signal: AbortSignal): Promise<void>;
 };
 
 const checkpointIntervalMs = 1000;
 const heartbeatMs = 60_000;
+/** After the first failure; twice as long after each further one. */
 const retryMs = 1000;
+/** Well within what a waiting operation has (`maxUnsealedMs`), once what failed works again. */
+const mostRetryMs = 15_000;
 
 export function createSealer(given: SealerDeps): Sealer {
   const delay = given.delay ?? ((ms, signal) => sleep(ms, undefined, { ref: false, ...(signal && { signal }) }));
@@ -64,6 +70,8 @@ export function createSealer(given: SealerDeps): Sealer {
     /** There may be something to seal. True at first: whatever came before this process. */
     let pending = true;
     let sealedAt = Number.NEGATIVE_INFINITY;
+    let failures = 0;
+    let failure: string | undefined;
     while (!signal.aborted) {
       try {
         position ??= await store.feed.now();
@@ -81,6 +89,9 @@ export function createSealer(given: SealerDeps): Sealer {
         }
         const { changes, position: next } = await store.feed.read(position, { limit: 1000, waitMs, signal });
         position = next;
+        if (failures > 0) logger?.info({ failures }, 'the audit log is sealed again');
+        failures = 0;
+        failure = undefined;
         pending = changes.some(({ key }) => key.pk.startsWith('lane#') && key.pk !== lanePartition(systemLane));
       } catch (error) {
         if (signal.aborted) return;
@@ -89,8 +100,10 @@ export function createSealer(given: SealerDeps): Sealer {
           position = undefined;
           continue;
         }
-        logger?.error({ err: error }, 'the audit log could not be sealed');
-        await delay(retryMs, signal).catch(() => undefined);
+        failures += 1;
+        if (failure !== String(error)) logger?.error({ err: error }, 'the audit log could not be sealed');
+        failure = String(error);
+        await delay(Math.min(retryMs * 2 ** Math.min(failures - 1, 10), mostRetryMs), signal).catch(() => undefined);
       }
     }
   }

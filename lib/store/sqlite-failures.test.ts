@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -246,3 +247,21 @@ test(
       });
     }),
 );
+
+test('a file that was removed or replaced takes no writes, and takes them again when it is put back', () =>
+  inDirectory((directory) =>
+    withStore(join(directory, 'store.sqlite'), async (store) => {
+      const path = join(directory, 'store.sqlite');
+      await mustCommit(store, put('a', '1'));
+      renameSync(path, `${path}.away`);
+      await rejectsWith('unavailable', store.transact([put('a', '2')]));
+      writeFileSync(path, readFileSync(`${path}.away`));
+      await rejectsWith('unavailable', store.transact([put('a', '3')]));
+      renameSync(`${path}.away`, path);
+      await mustCommit(store, put('a', '4'));
+      assert.deepEqual(
+        (await queryAll(store, { pk: 'a', limit: 10 })).map(({ sk }) => sk),
+        ['1', '4'],
+      );
+    }),
+  ));

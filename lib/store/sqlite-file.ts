@@ -57,6 +57,23 @@ export function openSqliteFile(path: string): DatabaseSync {
   }
 }
 
+/**
+ * A file that is removed or replaced while it is open goes on taking writes, and nobody will ever read them
+ * (https://www.sqlite.org/howtocorrupt.html, section 2.4). Returns what throws `unavailable` then.
+ */
+export function watchSqliteFile(path: string): () => void {
+  const opened = statSync(path);
+  return () => {
+    const now = statSync(path, { throwIfNoEntry: false });
+    if (now?.dev === opened.dev && now.ino === opened.ino) return;
+    const how = now === undefined ? 'was removed' : 'was replaced';
+    throw new StoreError(
+      'unavailable',
+      `store ${JSON.stringify(path)} ${how} while it was in use; put it back, or stop the server and restore it`,
+    );
+  };
+}
+
 /** The file exists with mode 0600 before SQLite opens it; its write-ahead log and index take the same mode. */
 function createWithMode(path: string): void {
   const directory = dirname(path);

@@ -7,7 +7,7 @@ import { byteRange } from './order.ts';
 import { type Item, type Key, type Outcome, type Page, type Store, StoreError, type Write } from './port.ts';
 import { isBusy, toStoreError } from './sqlite-errors.ts';
 import { openSqliteFeed, type SqliteFeed } from './sqlite-feed.ts';
-import { openSqliteFile } from './sqlite-file.ts';
+import { openSqliteFile, watchSqliteFile } from './sqlite-file.ts';
 import { maxPageBytes, parseKey, parseQuery, parseWrites } from './validate.ts';
 
 export type SqliteOptions = {
@@ -35,13 +35,17 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Stor
 function storeOn(database: DatabaseSync, path: string, options: SqliteOptions): Store {
   const feed = openSqliteFeed(database, path, { ...options, assertOpen });
   const items = openItems(database, feed);
+  const assertFile = watchSqliteFile(path);
   const begin = database.prepare('BEGIN IMMEDIATE');
   const commit = database.prepare('COMMIT');
   const rollback = database.prepare('ROLLBACK');
   let closing: Promise<void> | undefined;
 
   const commits = createGroupCommit({
-    begin: () => begin.run(),
+    begin() {
+      assertFile();
+      begin.run();
+    },
     apply(writes) {
       const outcome = items.apply(writes);
       feed.prune();
