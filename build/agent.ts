@@ -12,6 +12,7 @@ import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:f
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { artifact, fileName, noteFile } from '../agent/updater/layout.ts';
+import { parseKeys } from '../lib/artifacts/keys.ts';
 import { formatManifest } from '../lib/artifacts/manifest.ts';
 import { parseVersion } from '../lib/artifacts/version.ts';
 import { sha256Hex } from '../lib/crypto/digest.ts';
@@ -65,7 +66,7 @@ process.stdout.write(`${program}: ${statSync(program).size} bytes\n${text}`);
 function signing(): Pick<Signing, 'keys' | 'signers'> {
   if (values.keys === undefined) return developmentSigner(join(sourceRoot, '.cache/agent-keys/key.pem'));
   const keys = readFileSync(values.keys, 'utf8');
-  return { keys, signers: values.key.map((path) => named(fileSigner(path), keys)) };
+  return { keys, signers: values.key.flatMap((path) => named(fileSigner(path), parseKeys(keys))) };
 }
 
 /** Of the one file alone, whatever else lies beside it. */

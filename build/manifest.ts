@@ -26,6 +26,13 @@ export async function signDirectory(
   signers: readonly NamedSigner[],
   noteFile = manifestFile,
 ): Promise<string> {
+  const note = await signByAll(text, signers);
+  writeFileSync(join(directory, noteFile), note);
+  return note;
+}
+
+/** The note of a text, signed by each, of whom there is at least one. */
+export async function signByAll(text: string, signers: readonly NamedSigner[]): Promise<string> {
   let note: string | undefined;
   for (const signer of signers) {
     note =
@@ -33,8 +40,7 @@ export async function signDirectory(
         ? await signNote(text, signer.name, signer)
         : await addNoteSignature(note, signer.name, signer);
   }
-  if (note === undefined) throw new TypeError('an artifact needs a signer');
-  writeFileSync(join(directory, noteFile), note);
+  if (note === undefined) throw new Error('there is no key to sign with');
   return note;
 }
 

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { formatKeys } from '../lib/artifacts/keys.ts';
+import { formatKeys, parseKeys } from '../lib/artifacts/keys.ts';
 import { generateEd25519, privateKeyToPem, verifyEd25519 } from '../lib/crypto/ed25519.ts';
 import { formatVerifierKey } from '../lib/crypto/note.ts';
 import { formatSshPrivateKey, formatSshPublicKey, sshPublicKeyOf } from '../lib/crypto/ssh-key.ts';
@@ -91,12 +91,30 @@ describe('a release', () => {
     writeFileSync(join(directory, 'pem'), privateKeyToPem(key.privateKey));
     writeFileSync(join(directory, 'ssh'), formatSshPrivateKey({ privateKey: key.privateKey }));
     for (const name of ['pem', 'ssh']) {
-      const signer = named(fileSigner(join(directory, name)), list);
-      assert.equal(signer.name, 'release-a');
-      assert.ok(verifyEd25519(key.publicKey, Buffer.from('text'), await signer.sign(Buffer.from('text'))));
+      const [signer, ...more] = named(fileSigner(join(directory, name)), parseKeys(list));
+      assert.deepEqual([signer?.name, more], ['release-a', []]);
+      assert.ok(verifyEd25519(key.publicKey, Buffer.from('text'), await signer!.sign(Buffer.from('text'))));
     }
     writeFileSync(join(directory, 'other'), privateKeyToPem(generateEd25519().privateKey));
-    assert.throws(() => named(fileSigner(join(directory, 'other')), list), /not in the list/);
+    assert.throws(() => named(fileSigner(join(directory, 'other')), parseKeys(list)), /not in the list/);
+  });
+
+  it('is not begun without the signatures that each list asks for', (t) => {
+    const directory = scratch(t);
+    const path = (name: string) => join(directory, name);
+    const before = generateEd25519();
+    writeFileSync(path('key'), privateKeyToPem(key.privateKey));
+    writeFileSync(path('keys'), list);
+    const keys = [formatVerifierKey('before', before.publicKey)];
+    writeFileSync(path('keys-before'), formatKeys({ number: 1, threshold: 1, keys }));
+    const release = (...args: string[]) => {
+      const all = [join(sourceRoot, 'build/release.ts'), '--keys', path('keys'), '--out', path('out'), ...args];
+      return spawnSync(process.execPath, all, { encoding: 'utf8' }).stderr;
+    };
+    assert.match(release(), /nothing was released: list 1 asks for 1 signatures, and 0 of its keys were given/);
+    const previous = ['--previous-keys', path('keys-before')];
+    assert.match(release('--key', path('key'), ...previous), /list 1 asks for 1 signatures, and 0 of its/);
+    assert.throws(() => readFileSync(path('out')), { code: 'ENOENT' });
   });
 
   it('is signed by a key that an ssh-agent holds', async (t) => {

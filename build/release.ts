@@ -16,18 +16,16 @@ import { sha256Hex } from '../lib/crypto/digest.ts';
 import { archiveOf } from './archive.ts';
 import { firstDifference } from './compare.ts';
 import { copySources } from './copy-sources.ts';
-import { filesOf, type NamedSigner, signDirectory } from './manifest.ts';
+import { filesOf, signDirectory } from './manifest.ts';
 import { debOf, oneFilePlatform } from './one-file.ts';
 import { sourceRoot, sourceVersion, thisPlatform } from './programs.ts';
 import { buildRelease, releaseParts } from './release-tree.ts';
-import { fileSigner, kmsSigner, named, sshAgentSigner } from './signers.ts';
+import { isIn, named, openSigners, signerHelp, signerOptions } from './signers.ts';
 
 const help = `usage: npm run release -- --keys FILE [options]
 
   --keys FILE        the list of artifact keys that the release trusts (lib/artifacts/keys.ts)
-  --key FILE         sign with this Ed25519 key; repeatable, as are the next two
-  --ssh-agent FILE   sign with the key of this .pub file, which an ssh-agent holds
-  --kms ARN          sign with this key in AWS KMS
+${signerHelp}  --previous-keys F  also for agents that trust this older list: its threshold signs too; repeatable
   --out DIR          where to (default dist/release)
   --version V        default: that of package.json
   --days N           from today until nothing accepts the release any more (default 365)
@@ -37,10 +35,9 @@ Example: npm run release -- --keys artifact-keys --key release-a.pem --ssh-agent
 
 const { values } = parseArgs({
   options: {
+    ...signerOptions,
     keys: { type: 'string' },
-    key: { type: 'string', multiple: true, default: [] },
-    'ssh-agent': { type: 'string', multiple: true, default: [] },
-    kms: { type: 'string', multiple: true, default: [] },
+    'previous-keys': { type: 'string', multiple: true, default: [] },
     out: { type: 'string', default: join(sourceRoot, 'dist/release') },
     version: { type: 'string', default: sourceVersion() },
     days: { type: 'string', default: '365' },
@@ -62,10 +59,14 @@ async function main(): Promise<number> {
   }
   const keysFile = resolve(values.keys);
   const keys = readFileSync(keysFile, 'utf8');
-  const list = parseKeys(keys);
-  const signers = await openSigners(keys);
-  if (signers.length < list.threshold) {
-    throw new Error(`the list asks for ${list.threshold} signatures, and ${signers.length} keys were given`);
+  const lists = [keys, ...values['previous-keys'].map((path) => readFileSync(path, 'utf8'))].map(parseKeys);
+  const opened = await openSigners(values, process.env['SSH_AUTH_SOCK']);
+  const signers = opened.flatMap((signer) => named(signer, ...lists));
+  for (const list of lists) {
+    const count = opened.filter((signer) => isIn(list, signer)).length;
+    if (count < list.threshold) {
+      throw new Error(`list ${list.number} asks for ${list.threshold} signatures, and ${count} of its keys were given`);
+    }
   }
   const out = resolve(values.out);
   const notAfter = (Math.floor(Date.now() / 86_400_000) + Number(values.days)) * 86_400_000;
@@ -85,9 +86,11 @@ async function main(): Promise<number> {
   for (const { folder, artifact, noteFile } of releaseParts()) {
     const directory = join(out, folder);
     const note = await signDirectory(directory, texts.get(folder) ?? '', signers, noteFile);
-    // As its own gate will.
-    const manifest = verifyManifest(note, list, artifact, Date.now());
-    verifyFiles(manifest, openArtifactDirectory(directory, [noteFile]));
+    // As its own gate will, and as the launchers of older agents do.
+    for (const list of lists) {
+      const manifest = verifyManifest(note, list, artifact, Date.now());
+      verifyFiles(manifest, openArtifactDirectory(directory, [noteFile]));
+    }
     const paths = [...filesOf(directory, noteFile).map(({ path }) => path), noteFile];
     write(`${folder}-${values.version}.tar.gz`, archiveOf(directory, `${folder}-${values.version}`, paths));
     if (noteFile === agentNoteFile) {
@@ -105,15 +108,6 @@ async function main(): Promise<number> {
     process.stderr.write(`the agent as one file is not in it: that is not built on ${thisPlatform}\n`);
   }
   return 0;
-}
-
-async function openSigners(keys: string): Promise<readonly NamedSigner[]> {
-  const signers = [
-    ...values.key.map(fileSigner),
-    ...values['ssh-agent'].map((path) => sshAgentSigner(path, process.env['SSH_AUTH_SOCK'])),
-    ...(await Promise.all(values.kms.map((arn) => kmsSigner(arn)))),
-  ];
-  return signers.map((signer) => named(signer, keys));
 }
 
 /** Incident 47: what is published is what the sources make, wherever they lie. Throws with the first file that differs. */

@@ -14,7 +14,7 @@ const maxAnswerBytes = 64 * 1024;
 export function agentSigner(socket: string, line: string): NoteSigner {
   const { blob } = parseSshPublicKey(line);
   return {
-    publicKey: rawKey(blob),
+    publicKey: sshArtifactKey(line),
     async sign(message) {
       const body = concatBytes(Uint8Array.of(signRequest), sshString(blob), sshString(message), u32be(0));
       const answer = await ask(socket, sshString(body));
@@ -29,8 +29,9 @@ export function agentSigner(socket: string, line: string): NoteSigner {
   };
 }
 
-function rawKey(blob: Uint8Array): Ed25519PublicKey {
-  const [type, key] = fields(blob);
+/** The key of such a line, which has to be of Ed25519. */
+export function sshArtifactKey(line: string): Ed25519PublicKey {
+  const [type, key] = fields(parseSshPublicKey(line).blob);
   if (Buffer.from(type ?? []).toString() !== 'ssh-ed25519')
     throw new Error('an artifact key has to be of type ssh-ed25519');
   return parseEd25519PublicKey(key ?? new Uint8Array());

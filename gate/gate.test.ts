@@ -16,12 +16,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { manifestOf, signDirectory } from '../build/manifest.ts';
+import { manifestOf, signByAll, signDirectory } from '../build/manifest.ts';
 import { agentProgram, buildProgram, serverProgram, thisPlatform } from '../build/programs.ts';
 import { formatKeys } from '../lib/artifacts/keys.ts';
 import { parseManifest } from '../lib/artifacts/manifest.ts';
 import { parseNote } from '../lib/crypto/note.ts';
-import { createArtifactSigner, signByAll } from '../test/fakes/artifacts.ts';
+import { createArtifactSigner } from '../test/fakes/artifacts.ts';
 
 const [first, second, stranger] = ['first', 'second', 'first'].map((name) => createArtifactSigner(name)) as [
   Signer,

@@ -16,22 +16,29 @@ import { holdfast, installAt, ringOf, until } from './machine.ts';
 
 const expected = { kind: 'agent', name: 'holdfast-agent', platform: 'linux-x64' } as const;
 
-/** Two of two keys sign; made the first time that it is asked for. */
-function release(): { readonly out: string; readonly build: BuiltAgent } {
+/** Two of two keys sign, and that of the list before; made the first time that it is asked for. */
+function release(): { readonly out: string; readonly before: string; readonly build: BuiltAgent } {
   const directory = join(cache, 'release');
+  const before = join(directory, 'keys-before');
   const out = join(directory, 'out');
   if (mkdirSync(directory, { recursive: true }) !== undefined) {
-    const pairs = ['a', 'b'].map((name) => ({ name: `release-${name}`, ...generateEd25519() }));
-    const keys = pairs.map(({ name, publicKey }) => formatVerifierKey(name, publicKey));
-    writeFileSync(join(directory, 'keys'), formatKeys({ number: 1, threshold: 2, keys }));
+    const pairs = ['a', 'b', 'before'].map((name) => ({ name: `release-${name}`, ...generateEd25519() }));
+    const [a = '', b = '', old = ''] = pairs.map(({ name, publicKey }) => formatVerifierKey(name, publicKey));
+    writeFileSync(join(directory, 'keys'), formatKeys({ number: 2, threshold: 2, keys: [a, b] }));
+    writeFileSync(before, formatKeys({ number: 1, threshold: 1, keys: [old] }));
     const args = pairs.flatMap(({ name, privateKey }) => {
       const path = join(directory, name);
       writeFileSync(path, privateKeyToPem(privateKey), { mode: 0o600 });
       return ['--key', path];
     });
-    run('build/release.ts', '--keys', join(directory, 'keys'), ...args, '--out', out, '--version', '1.1.0');
+    const lists = ['--keys', join(directory, 'keys'), '--previous-keys', before];
+    run('build/release.ts', ...lists, ...args, '--out', out, '--version', '1.1.0');
   }
-  return { out, build: agentIn(join(out, 'holdfast-agent-one-file-linux-x64'), join(out, 'artifact-keys'), '1.1.0') };
+  return {
+    out,
+    before,
+    build: agentIn(join(out, 'holdfast-agent-one-file-linux-x64'), join(out, 'artifact-keys'), '1.1.0'),
+  };
 }
 
 /** With the key that the checkout's own builds are signed with. */
@@ -52,10 +59,13 @@ function run(script: string, ...args: string[]): void {
 }
 
 test('R33 R37 a release holds the one file of this platform, with the release’s keys in it and their signatures beside it', (t) => {
-  const { out, build } = release();
+  const { out, before, build } = release();
   const keys = readFileSync(build.keys, 'utf8');
   const note = readFileSync(build.manifest);
   assert.equal(verifyManifest(note, parseKeys(keys), expected, Date.now()).version, '1.1.0');
+  // Agents of the list before take it too; and from it on, the new list.
+  assert.equal(verifyManifest(note, parseKeys(readFileSync(before, 'utf8')), expected, Date.now()).version, '1.1.0');
+  assert.equal(parseKeys(keys).number, 2);
   assert.ok(
     readFileSync(build.program).includes(keys.split('\n')[3] ?? ''),
     'the first key of the list is compiled in',

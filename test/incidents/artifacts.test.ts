@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { openAgent } from '../../agent/compose.ts';
 import { runOnce } from '../../agent/run-once.ts';
 import { firstDifference } from '../../build/compare.ts';
-import { filesOf } from '../../build/manifest.ts';
+import { filesOf, signByAll } from '../../build/manifest.ts';
 import { startStandalone } from '../../functions/standalone/compose.ts';
 import { verifyProgram } from '../../gate/verify.ts';
 import { formatKeys } from '../../lib/artifacts/keys.ts';
@@ -16,7 +16,7 @@ import { parseVersion } from '../../lib/artifacts/version.ts';
 import { generateEd25519 } from '../../lib/crypto/ed25519.ts';
 import { formatSshPublicKey, sshPublicKeyOf } from '../../lib/crypto/ssh-key.ts';
 import { quiet, startFleet } from '../e2e/fleet.ts';
-import { createArtifactSigner, signByAll } from '../fakes/artifacts.ts';
+import { createArtifactSigner } from '../fakes/artifacts.ts';
 
 /** Copies of private directories are private. */
 process.umask(0o077);
