@@ -37,9 +37,9 @@ export function judgeOnNode(
   paths: readonly string[],
   view: NodeView,
 ): Judgement {
-  const said = judgeResource(scanner, resource);
-  if (said.verdict === 'dangerous') return said;
   const mounts = parseMountInfo(view.mountInfo());
+  const said = judgeResource(scanner, resource, (path, isFollowed) => placesOf(path, isFollowed, mounts, view));
+  if (said.verdict === 'dangerous') return said;
   const own = pathsOf(resource.desired);
   // By these names it was judged already.
   const judged = new Set(own.map((path) => normalizePath(path)));
@@ -55,11 +55,11 @@ export function judgeOnNode(
 }
 
 /** All names by which the machine knows what is at a path: its own, the real one, and those of mounts and links. */
-function namesOf(path: string, mounts: Mounts, view: NodeView): ReadonlySet<string> {
+function namesOf(path: string, mounts: Mounts, view: NodeView, isFollowed = true): ReadonlySet<string> {
   const names = new Set([normalizePath(path)]);
   const real = realName(path, view);
   names.add(real);
-  const followed = view.realPath(path);
+  const followed = isFollowed ? view.realPath(path) : undefined;
   if (followed !== undefined) names.add(normalizePath(followed));
   for (const name of [...names]) for (const other of otherPlacesOf(name, mounts)) names.add(other);
   const identity = view.identity(real);
@@ -67,6 +67,16 @@ function namesOf(path: string, mounts: Mounts, view: NodeView): ReadonlySet<stri
     for (const protectedPath of protectedBy(view).get(identityKey(identity)) ?? []) names.add(protectedPath);
   }
   return names;
+}
+
+/**
+ * The names of a path in a command, which the system reads as it stands: `..` leads out of where a symlink leads to, and
+ * the last component is followed by whatever writes to it.
+ */
+function placesOf(path: string, isFollowed: boolean, mounts: Mounts, view: NodeView): Iterable<string> {
+  const parent = view.realPath(dirname(path));
+  const real = parent === undefined ? path : join(parent, basename(path));
+  return namesOf(isFollowed ? (view.realPath(path) ?? real) : real, mounts, view, isFollowed);
 }
 
 const protectedOf = new WeakMap<NodeView, ReadonlyMap<string, readonly string[]>>();

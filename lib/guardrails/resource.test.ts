@@ -127,6 +127,28 @@ describe('on the node', () => {
     }
   });
 
+  test('R40 the paths of a command are what they are on the machine', () => {
+    const judge = (command: string, more = {}) => onNode('exec', { command, unless: 'false', ...more }).verdict;
+    for (const command of [
+      'cp /srv/x /srv/link/shadow',
+      'cp /srv/shadow /srv/link',
+      'echo x > /srv/bind/passwd',
+      ': > /srv/hard',
+      'rm -rf /srv/link/*',
+      'chmod -R 777 /srv/link/',
+      'for f in passwd shadow; do rm -f "/srv/bind/$f"; done',
+      'cd /srv/link && rm shadow',
+      'sh -c "tee /srv/link/../etc/passwd < /srv/x"',
+    ])
+      assert.equal(judge(command), 'dangerous', command);
+    assert.equal(judge('rm -f shadow', { cwd: '/srv/bind' }), 'dangerous');
+    for (const command of ['cp /srv/x /srv/link/motd', 'rm -f /srv/soft', 'rm -f /srv/link', 'echo x > /srv/missing/x'])
+      assert.equal(judge(command), 'allowed', command);
+    // Where there is no machine to ask, only what is written counts.
+    const desired = { command: 'cp /srv/x /srv/link/shadow', unless: 'false' };
+    assert.equal(judgeResource(scanner, { type: 'exec', id: 'x', desired }).verdict, 'allowed');
+  });
+
   test('R43 nothing in a resource turns the judgement off', () => {
     const wishes = {
       override: true,

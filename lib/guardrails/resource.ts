@@ -11,6 +11,7 @@ import { normalizePath } from './paths.ts';
 import { isAgentName, isEssentialPackage, isSystemGroup, isSystemUser } from './protected-names.ts';
 import type { RuleId } from './rules.ts';
 import type { ScanContext, Scanner } from './scanner.ts';
+import type { PlacesOf } from './shell/places.ts';
 
 /** A resource as built into a release. `desired` is attacker-controlled on the node. */
 export type JudgedResource = { readonly type: string; readonly id: string; readonly desired: unknown };
@@ -32,12 +33,12 @@ const ownFiles: ReadonlyMap<string, readonly string[]> = new Map([
  * All findings about a resource, by what it says. Never throws. They carry rule ids, by which an override that is signed
  * into a release may name them; the node judges the same again and knows no overrides.
  */
-export function judgeResource(scanner: Scanner, resource: JudgedResource): Judgement {
+export function judgeResource(scanner: Scanner, resource: JudgedResource, placesOf?: PlacesOf): Judgement {
   const fields = fieldsOf(resource.desired);
   return judgementOf([
     ...judgeName(resource.type, fields),
     ...pathsOf(fields).flatMap((path) => judgeResourcePath(resource.type, path, fields)),
-    ...judgeCommands(scanner, fields),
+    ...judgeCommands(scanner, fields, placesOf),
   ]);
 }
 
@@ -153,8 +154,11 @@ export function hasCommands(desired: unknown): boolean {
 }
 
 /** Every field that is run: as the resource's own command, its guard, its test, or a job. */
-function judgeCommands(scanner: Scanner, fields: Fields): Finding[] {
-  const context: ScanContext = typeof fields['cwd'] === 'string' ? { cwd: fields['cwd'] } : {};
+function judgeCommands(scanner: Scanner, fields: Fields, placesOf: PlacesOf | undefined): Finding[] {
+  const context: ScanContext = {
+    ...(typeof fields['cwd'] === 'string' ? { cwd: fields['cwd'] } : {}),
+    ...(placesOf === undefined ? {} : { placesOf }),
+  };
   return commandFields.flatMap((key) => {
     const value = fields[key];
     if (typeof value === 'string') return [...scanner.scan(value.replaceAll('%s', '/tmp/candidate'), context).findings];

@@ -1,17 +1,21 @@
 /**
- * The command scanner: says of a command, before anybody runs it, whether it is dangerous, allowed or unknown. Pure:
- * it runs nothing and looks at nothing but the source, so it gives the same verdict at publish and on the node.
+ * The command scanner: says of a command, before anybody runs it, whether it is dangerous, allowed or unknown. It runs
+ * nothing and looks at nothing but the source; on the node also at what the paths in it are there, so that a command may
+ * be refused by a node that publish let pass, and never the reverse.
  */
 import { type Finding, type Judgement, judgementOf } from './finding.ts';
 import { quote } from './shell/call.ts';
 import { loadGrammar } from './shell/grammar.ts';
 import { runNode, runText, runUncalled } from './shell/interpret.ts';
 import { withoutMarks } from './shell/marks.ts';
+import type { PlacesOf } from './shell/places.ts';
 import { type Frame, limits, report, type Scan } from './shell/scan.ts';
 
 export type ScanContext = {
   /** Where the command runs; the agent's own directory is the root when left out. */
   readonly cwd?: string;
+  /** The machine that it runs on, where there is one to ask. */
+  readonly placesOf?: PlacesOf;
 };
 
 export type Scanner = {
@@ -46,6 +50,7 @@ async function create(): Promise<Scanner> {
         isVerified: false,
         firewall: [],
         firewallDenies: false,
+        placesOf: context.placesOf,
         run: runNode,
         runText,
       };

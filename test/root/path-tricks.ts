@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { allOf, protectTrees, systemTrees } from '../../agent/guard.ts';
 import { protectByRules } from '../../agent/rules-guard.ts';
 import { bytesContent, content, type Declared, run } from '../conformance/executor-fixture.ts';
@@ -66,6 +67,9 @@ function attempts(path: string): readonly Declared[] {
     { type: 'directory', desired: { path, state: 'absent' } },
     { type: 'archive', desired: { path, content: tar } },
     { type: 'git', desired: { path, repository: '/srv/origin', ref: 'v1' } },
+    { type: 'exec', desired: { command: `cp /srv/origin/page '${path}'`, unless: 'false' } },
+    { type: 'exec', desired: { command: `> '${path}'`, creates: '/srv/tricks/never' } },
+    { type: 'exec', desired: { command: `cd '${dirname(path)}' && rm -f ./${basename(path)}`, unless: 'false' } },
   ];
 }
 

@@ -3,6 +3,7 @@ import { judgePath } from '../judge-path.ts';
 import { normalizePath } from '../paths.ts';
 import { type Call, programOf, readOptions, reportCall, touch } from '../shell/call.ts';
 import { hole, plain, withGlobs } from '../shell/marks.ts';
+import { judgePlace } from '../shell/places.ts';
 import { judgeWrite } from '../shell/write.ts';
 import type { Judge, Judges } from './judge.ts';
 
@@ -72,7 +73,7 @@ function unpack(call: Call, directory: string, members: readonly string[], repla
   const place = normalizePath(directory, cwd);
   for (const member of members) {
     const path = normalizePath(`${place}/${plain(member)}`);
-    if (judgePath(path, 'replace') !== undefined) touch(call, path, 'replace');
+    if (judgePlace(call.frame, path, 'replace') !== undefined) touch(call, path, 'replace');
   }
   if (members.length > 0 || !system.test(place)) return;
   if (replaces) reportCall(call, 'G0105', place);

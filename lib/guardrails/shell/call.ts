@@ -1,10 +1,11 @@
 /** A call: one command with the arguments that it would get. */
 
 import type { Finding } from '../finding.ts';
-import { judgePath, type PathAction } from '../judge-path.ts';
+import type { PathAction } from '../judge-path.ts';
 import { normalizePath } from '../paths.ts';
 import type { RuleId } from '../rules.ts';
 import { hasHole, plain, split, withoutGlobs } from './marks.ts';
+import { judgePlace } from './places.ts';
 import { type Frame, findingOf, report as reportInFrame } from './scan.ts';
 
 export type Call = {
@@ -40,7 +41,7 @@ export function findingOfCall(call: Call, rule: RuleId, detail: string): Finding
 
 /** Judges what the call does to a path, and reports it. */
 export function touch(call: Call, path: string, action: PathAction): boolean {
-  const judged = judgePath(throughLinks(call, path), action, call.frame.scope.cwd);
+  const judged = judgePlace(call.frame, throughLinks(call, path), action);
   if (judged === undefined) return false;
   reportCall(call, judged.rule, judged.protectedPath, judged.verdict);
   return true;

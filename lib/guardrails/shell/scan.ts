@@ -6,6 +6,7 @@ import { describe, excerptOf, type Finding, type Position, positionIn } from '..
 import { type RuleId, rules } from '../rules.ts';
 import type { Grammar, Syntax } from './grammar.ts';
 import { display } from './marks.ts';
+import type { PlacesOf } from './places.ts';
 
 /** Bounds on the work, none of them by the clock: the same source gets the same verdict everywhere. */
 export const limits = {
@@ -76,6 +77,7 @@ export type Scan = {
   isVerified: boolean;
   readonly firewall: Finding[];
   firewallDenies: boolean;
+  readonly placesOf: PlacesOf | undefined;
   /** Runs a node; set by the interpreter. Returns what it prints, as far as known. */
   readonly run: (node: Syntax, frame: Frame) => string;
   /** Runs code in a string, as `sh -c` does. */

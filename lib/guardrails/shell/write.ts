@@ -1,7 +1,7 @@
 /** Writes: what a command puts into a file, judged by the file and by what is put there. */
-import { judgePath } from '../judge-path.ts';
 import { normalizePath } from '../paths.ts';
 import { decoded, downloaded, hole, plain, withoutGlobs } from './marks.ts';
+import { judgePlace } from './places.ts';
 import { type Frame, limits, report } from './scan.ts';
 
 export type WriteOptions = {
@@ -18,7 +18,7 @@ export type WriteOptions = {
 export function judgeWrite(frame: Frame, path: string, options: WriteOptions): void {
   const { isAppend, content, offset, excerpt, isPrepared } = options;
   const action = isAppend ? 'edit' : isPrepared === true || isSubstantial(content) ? 'replace' : 'empty';
-  const judged = judgePath(path, action, frame.scope.cwd);
+  const judged = judgePlace(frame, path, action);
   if (judged !== undefined) {
     report(frame, judged.rule, { offset, excerpt, detail: judged.protectedPath, verdict: judged.verdict });
   }
