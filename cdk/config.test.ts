@@ -45,8 +45,11 @@ test('every key is parsed from text', () => {
     logRetentionDays: '90',
     anchorRetentionDays: '730',
     anchorBucket: 'anchors-elsewhere',
+    release: 'dist/release',
+    releaseKeys: 'artifact-keys',
     image: `example.org/holdfast@sha256:${digest}`,
   });
+  assert.deepEqual(config.release, { directory: 'dist/release', keysFile: 'artifact-keys' });
   assert.deepEqual(config.api, { domain: 'fleet.example.org', certificateArn: certificate });
   assert.equal(config.logRetentionDays, 90);
   assert.equal(config.anchorRetentionDays, 730);
@@ -89,6 +92,8 @@ test('R01 the keys are these, and each changes what, where or how long; a new on
     'logRetentionDays',
     'profile',
     'region',
+    'release',
+    'releaseKeys',
     'vpcCidr',
     'vpcId',
     'vpcIsolatedSubnets',
@@ -125,6 +130,9 @@ test('each bad value is refused, with its key and a hint', () => {
     { image: 'example.org/holdfast:latest' },
     { image: `example.org/holdfast@sha256:${'a'.repeat(63)}` },
     { image: 'Build' },
+    { release: 'dist/release' },
+    { releaseKeys: 'artifact-keys' },
+    { release: '', releaseKeys: 'artifact-keys' },
   ];
   for (const context of bad) {
     assert.throws(

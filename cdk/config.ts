@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { profiles } from './profiles.ts';
+import type { ReleaseSource } from './release.ts';
 
 const commaSeparated = z
   .string()
@@ -87,8 +88,12 @@ const contextSchema = z
       .string()
       .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must be the name of a bucket')
       .optional(),
+    /** Directory of a signed release, whose programs are deployed instead of this tree's; with `releaseKeys`. */
+    release: z.string().min(1).optional(),
+    /** File with the list of artifact keys that the release must be signed by. */
+    releaseKeys: z.string().min(1).optional(),
     /**
-     * The gateway's image, pinned by digest; or `build`, to have it built from this tree at deployment. Without it, the
+     * The gateway's image, pinned by digest; or `build`, to have it built at deployment. Without it, the
      * stack takes the reference as its parameter `GatewayImage`.
      */
     image: z
@@ -107,6 +112,11 @@ const contextSchema = z
       (context.domain === undefined) === (context.certificate === undefined),
       'domain',
       'needs certificate, and certificate needs it',
+    );
+    demand(
+      (context.release === undefined) === (context.releaseKeys === undefined),
+      'release',
+      'needs releaseKeys, and releaseKeys needs it',
     );
     const hasVpc = context.vpcId !== undefined;
     demand(hasVpc === (context.vpcCidr !== undefined), 'vpcCidr', 'needs vpcId, and vpcId needs it');
@@ -147,6 +157,7 @@ export type DeploymentConfig = Readonly<
   readonly vpc?: ExistingVpc;
   readonly alarmEmail?: string;
   readonly anchorBucket?: string;
+  readonly release?: ReleaseSource;
   readonly image: { readonly kind: 'pinned'; readonly reference: string } | { readonly kind: 'build' | 'parameter' };
 };
 
@@ -177,7 +188,7 @@ export function parseContext(context: { readonly [key: string]: unknown }): Depl
 export const contextKeys: readonly string[] = Object.keys(contextSchema.shape);
 
 function toConfig(context: Context): DeploymentConfig {
-  const { domain, certificate, vpcId, vpcCidr, image } = context;
+  const { domain, certificate, release, releaseKeys, vpcId, vpcCidr, image } = context;
   return {
     fleet: context.fleet,
     profile: context.profile,
@@ -193,6 +204,8 @@ function toConfig(context: Context): DeploymentConfig {
     ...(context.gatewayDomain !== undefined && { gatewayDomain: context.gatewayDomain }),
     ...(context.alarmEmail !== undefined && { alarmEmail: context.alarmEmail }),
     ...(context.anchorBucket !== undefined && { anchorBucket: context.anchorBucket }),
+    ...(release !== undefined &&
+      releaseKeys !== undefined && { release: { directory: release, keysFile: releaseKeys } }),
     ...(vpcId !== undefined &&
       vpcCidr !== undefined && {
         vpc: {

@@ -57,7 +57,8 @@ export async function rollOut(given: readonly string[], io: Rollout): Promise<vo
         'give -c image=<name>@sha256:<digest>, or install Docker',
       );
     }
-    io.say('No image was given: it is built from this tree.');
+    const origin = config.release === undefined ? 'this tree' : 'the release';
+    io.say(`No image was given: it is built from ${origin}.`);
     all.push('-c', 'image=build');
   }
   const cdk = (command: string, ...more: readonly string[]) =>
