@@ -1,9 +1,9 @@
 /** Why a build was not taken. The reasons go to the control plane and into its audit log, so they never change meaning. */
+import type { ManifestErrorCode } from '../../lib/artifacts/errors.ts';
 
 /**
+ * - Those about a manifest: it does not prove itself.
  * - `not_one_file`, `not_installed`: this agent can't replace itself, whatever is offered.
- * - `missing`, `malformed`, `altered`, `wrong_key`, `too_few_signers`, `expired`, `wrong_artifact`, `wrong_platform`,
- *   `not_next`: the manifest does not prove itself, see lib/artifacts/errors.ts.
  * - `not_offered`: the manifest is good, and is not that of the build that was announced.
  * - `older`: a lower version than one that ever ran here. `same_version`: other bytes of one that did.
  * - `failed_before`: this very build was started here, in this rollout, and did not prove itself.
@@ -11,17 +11,9 @@
  * - `no_space`, `disk`: they could not be written.
  */
 export type UpdateErrorCode =
+  | ManifestErrorCode
   | 'not_one_file'
   | 'not_installed'
-  | 'missing'
-  | 'malformed'
-  | 'altered'
-  | 'wrong_key'
-  | 'too_few_signers'
-  | 'expired'
-  | 'wrong_artifact'
-  | 'wrong_platform'
-  | 'not_next'
   | 'not_offered'
   | 'older'
   | 'same_version'

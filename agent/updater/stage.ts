@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
-import { ArtifactError } from '../../lib/artifacts/errors.ts';
+import { ArtifactError, isManifestErrorCode } from '../../lib/artifacts/errors.ts';
 import type { ArtifactManifest } from '../../lib/artifacts/manifest.ts';
 import { verifyManifest } from '../../lib/artifacts/verify.ts';
 import { compareVersions } from '../../lib/artifacts/version.ts';
@@ -160,20 +160,7 @@ async function onDisk(act: () => Promise<void>): Promise<void> {
   }
 }
 
+/** Errors about files can't be: none was looked at yet. */
 function refusalOf({ code }: ArtifactError): UpdateErrorCode {
-  switch (code) {
-    case 'missing':
-    case 'malformed':
-    case 'altered':
-    case 'wrong_key':
-    case 'too_few_signers':
-    case 'expired':
-    case 'wrong_artifact':
-    case 'wrong_platform':
-    case 'not_next':
-      return code;
-    default:
-      // Errors about files: none was looked at yet.
-      return 'malformed';
-  }
+  return isManifestErrorCode(code) ? code : 'malformed';
 }

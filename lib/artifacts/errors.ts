@@ -10,23 +10,29 @@
  * - `expired`: its day has passed.
  * - `wrong_artifact`, `wrong_platform`: a good manifest of something else.
  * - `not_next`: a key list that does not follow the one that is trusted.
- *
+ */
+const manifestCodes = [
+  'missing',
+  'malformed',
+  'altered',
+  'wrong_key',
+  'too_few_signers',
+  'expired',
+  'wrong_artifact',
+  'wrong_platform',
+  'not_next',
+] as const;
+
+export type ManifestErrorCode = (typeof manifestCodes)[number];
+
+/**
  * About a file that a manifest names (`file` of the error):
  * - `file_missing`, `file_altered`, `file_extra`: absent, other bytes, there but not in the manifest.
  * - `file_symlink`: reached through a symbolic link, so it may lie anywhere. `file_irregular`: not a plain file.
  * - `file_changed`: it became another one while it was read.
  * - `file_unreadable`: the system refused.
  */
-export type ArtifactErrorCode =
-  | 'missing'
-  | 'malformed'
-  | 'altered'
-  | 'wrong_key'
-  | 'too_few_signers'
-  | 'expired'
-  | 'wrong_artifact'
-  | 'wrong_platform'
-  | 'not_next'
+export type FileErrorCode =
   | 'file_missing'
   | 'file_altered'
   | 'file_extra'
@@ -34,6 +40,12 @@ export type ArtifactErrorCode =
   | 'file_irregular'
   | 'file_changed'
   | 'file_unreadable';
+
+export type ArtifactErrorCode = ManifestErrorCode | FileErrorCode;
+
+export function isManifestErrorCode(code: ArtifactErrorCode): code is ManifestErrorCode {
+  return (manifestCodes as readonly string[]).includes(code);
+}
 
 export class ArtifactError extends Error {
   override readonly name = 'ArtifactError';
