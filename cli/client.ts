@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { AccessError } from '../lib/access/errors.ts';
 import { readLocalAdminToken } from '../lib/access/local-admin.ts';
@@ -26,6 +27,8 @@ export type Connection = {
   readonly token?: string | undefined;
   /** What to do when the credential is not accepted. */
   readonly remedy: string;
+  /** Waits; real time unless told. */
+  readonly pause?: ((ms: number) => Promise<unknown>) | undefined;
 };
 
 export interface Client {
@@ -41,6 +44,10 @@ export interface Client {
   nextEvent(timeoutMs: number, signal: AbortSignal): Promise<boolean>;
   close(): void;
 }
+
+/** A large fleet takes more requests than a server takes at once. A longer wait is for a person to decide. */
+const mostPauseMs = 5_000;
+const mostPauses = 60;
 
 /** What the server says of a log-in that failed, whatever the cause. */
 const loginRefused = 'the log-in was not accepted';
@@ -59,12 +66,23 @@ export async function openClient(stateDirectory: string): Promise<Client> {
 }
 
 /** A client that sends the credential to this server and nobody else. Connects to nothing yet. */
-export function connect({ url, ca, token, remedy }: Connection): Client {
+export function connect({ url, ca, token, remedy, pause = delay }: Connection): Client {
   // One CA where one is given: the system's roots can't vouch for a server of that fleet.
   const trust = ca === undefined ? {} : { ca };
   const agent = new Agent({ keepAlive: true, maxSockets: 4, minVersion: 'TLSv1.3', ...trust });
 
-  const exchange = (method: string, path: string, body?: { type: string; bytes: Uint8Array }, extra: object = {}) =>
+  /** Comes back when the server said so: what it refuses for being too much, it has not done. */
+  const exchange: typeof send = async (...asked) => {
+    for (let pauses = 0; ; pauses += 1) {
+      const response = await send(...asked);
+      const waitMs = Number(response.headers['retry-after']) * 1000;
+      if (response.statusCode !== 429 || !(waitMs <= mostPauseMs) || pauses === mostPauses) return response;
+      response.resume();
+      await pause(waitMs);
+    }
+  };
+
+  const send = (method: string, path: string, body?: { type: string; bytes: Uint8Array }, extra: object = {}) =>
     new Promise<IncomingMessage>((resolve, reject) => {
       const outgoing = request(
         new URL(path, url),
@@ -134,7 +152,7 @@ export function connect({ url, ca, token, remedy }: Connection): Client {
 
 /** Every item of a paged list, page after page. */
 export async function* allItems<T>(
-  client: Client,
+  client: Pick<Client, 'get'>,
   path: string,
   query: { readonly [name: string]: string | number | undefined } = {},
 ): AsyncGenerator<T> {

@@ -1,5 +1,5 @@
 /** `holdfast policy plan`: what a directory would change on each node, before anybody signs it. */
-import { setTimeout } from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { FactsView } from '../../functions/admin/routes/facts.ts';
 import type { NodeView } from '../../functions/admin/routes/nodes.ts';
@@ -18,6 +18,7 @@ import {
 } from '../../lib/policy/plan-state.ts';
 import { allItems, type Client } from '../client.ts';
 import { print, withClient } from '../command.ts';
+import { answerMs, askDryRuns, type DryRuns } from '../dry-runs.ts';
 import { CliError } from '../errors.ts';
 import { fleetOption, readOwnFleet, requireSameFleet } from '../fleet.ts';
 import { printable } from '../printable.ts';
@@ -36,12 +37,13 @@ export function planCommand(terminal: Terminal): Command {
     .addHelpText(
       'after',
       '\nNodes run only what operators signed, so none tries this policy. With --live each says how it stands\n' +
-        'against the release that it holds; one that does not answer within 30 s is taken as it reported last.\n' +
+        'against the release that it holds. Who is away is said at once, and one that is there has 30 s to answer;\n' +
+        'both are taken as they reported last.\n' +
         '\nExamples:\n  holdfast policy plan ./policy\n  holdfast policy plan ./policy --live\n',
     )
     .action(async (directory: string, options: { live?: boolean }, command: Command) => {
       const own = await readOwnFleet(command);
-      const plan = await withClient(command, async (client) => {
+      const { live, ...plan } = await withClient(command, async (client) => {
         await requireSameFleet(client, own);
         const [built, current, nodes] = await Promise.all([
           buildNext(client, own, directory),
@@ -52,18 +54,48 @@ export function planCommand(terminal: Terminal): Command {
         const next = await contentOf(parseManifest(built.manifest), blob);
         const getBlob = (digest: string) => client.getBytes(`/v1/blobs/${digest}`);
         const planned = nodes.filter((node) => node.state !== 'revoked');
-        const asked = options.live === true ? await askDryRuns(client, planned) : new Map<string, RunView>();
+        const live = options.live === true ? await askNow(terminal, client, planned) : undefined;
         const before = current === undefined ? {} : { current: await contentOf(current.manifest, getBlob) };
-        return statePlan({
+        const stated = statePlan({
           plan: planRelease({ next, ...before, nodes: planned }),
           next,
           nodes: planned,
-          reported: await readReported(client, planned, asked),
+          reported: await readReported(client, planned, live?.answered ?? new Map()),
           protectedBy: await protection(),
         });
+        return { ...stated, live };
       });
-      print(terminal, command, plan, () => formatPlan(plan));
+      const data = live === undefined ? plan : { ...plan, live: liveView(live) };
+      print(terminal, command, data, () => [...formatPlan(plan), ...(live === undefined ? [] : formatLive(live))]);
     });
+}
+
+async function askNow(terminal: Terminal, client: Client, nodes: readonly NodeView[]): Promise<DryRuns> {
+  return askDryRuns(
+    {
+      client,
+      now: () => performance.now(),
+      pause: (ms) => terminal.pause?.(ms) ?? delay(ms),
+      onAway: (away) => terminal.err(`away, and taken as reported last: ${namesOf(away)}\n`),
+    },
+    nodes,
+  );
+}
+
+/** UUIDs, as `--json` shows them. */
+function liveView({ answered, away, silent }: DryRuns) {
+  const uuids = (nodes: readonly NodeView[]) => nodes.map(({ uuid }) => uuid);
+  return { answered: [...answered.keys()], away: uuids(away), silent: uuids(silent) };
+}
+
+function formatLive({ answered, away, silent }: DryRuns): string[] {
+  return [
+    `${answered.size} nodes said how they stand now`,
+    ...(away.length > 0 ? [`${away.length} are away: ${namesOf(away)}`] : []),
+    ...(silent.length > 0
+      ? [`${silent.length} are connected and did not answer within ${answerMs / 1000} s: ${namesOf(silent)}`]
+      : []),
+  ];
 }
 
 async function contentOf(
@@ -116,29 +148,10 @@ async function readReported(
   return reported;
 }
 
-const waitForDryRunsMs = 30_000;
-const pollMs = 500;
-
-/** Has each node say how it stands now. A node that is away, or busy for longer, is not in the result. */
-async function askDryRuns(client: Client, nodes: readonly NodeView[]): Promise<ReadonlyMap<string, RunView>> {
-  const newest = async ({ uuid }: NodeView) => {
-    const { items } = await client.get<{ items: readonly RunView[] }>(`/v1/nodes/${uuid}/runs`, { limit: 5 });
-    return items.find(({ dryRun }) => dryRun);
-  };
-  const known = new Map<string, string | undefined>();
-  for (const node of nodes) {
-    known.set(node.uuid, (await newest(node))?.runId);
-    await client.post(`/v1/nodes/${node.uuid}/wake`, { run: false, dryRun: true });
-  }
-  const answered = new Map<string, RunView>();
-  for (let left = waitForDryRunsMs; left > 0 && answered.size < nodes.length; left -= pollMs) {
-    await setTimeout(pollMs);
-    for (const node of nodes.filter(({ uuid }) => !answered.has(uuid))) {
-      const run = await newest(node);
-      if (run !== undefined && run.runId !== known.get(node.uuid)) answered.set(node.uuid, run);
-    }
-  }
-  return answered;
+/** Names of a few, and how many more there are. */
+function namesOf(nodes: readonly NodeView[]): string {
+  const names = nodes.slice(0, 5).map(({ name }) => printable(name));
+  return [...names, ...(nodes.length > names.length ? [`${nodes.length - names.length} more`] : [])].join(', ');
 }
 
 function stated({ started, release, error, results, dryRun }: RunView): NonNullable<ReportedNode['run']> {

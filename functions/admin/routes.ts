@@ -40,6 +40,8 @@ export type AdminDeps = AccountDeps & {
   /** The base URL that nodes reach this host by. */
   readonly url: () => string;
   readonly gateway: () => GatewayStatus;
+  /** Whether a node has a session open; not there where the gateways are other processes. */
+  readonly connected?: (uuid: string) => boolean;
   /** Where there is none, there are no routes about secrets, and nothing that needs one is published. */
   readonly secrets?: SecretsProvider;
   /** Whether two administrators together may see a value; without it there is no route for that. */

@@ -10,8 +10,8 @@ export type Pushes = {
   release(): void;
   /** Tells every session to check in, spread like a release: something other than the release is new. */
   checkIn(): void;
-  /** Check in now, and converge then when `run`. */
-  wake(uuid: string, asked?: { readonly run: boolean; readonly dryRun: boolean }): void;
+  /** Check in now, and converge then when `run`. False when there is no session to tell. */
+  wake(uuid: string, asked?: { readonly run: boolean; readonly dryRun: boolean }): boolean;
   drain(stream: OpenStream, reconnectAfterMs: number): void;
   close(): void;
 };
@@ -38,9 +38,9 @@ export function createPushes(deps: {
       ),
     wake(uuid, asked) {
       const message = asked === undefined ? wakeMessage : encodeWake(asked);
-      for (const { streams } of deps.connections.ofNode(uuid)) {
-        for (const stream of streams) if (stream.method === 'session') stream.push(message);
-      }
+      const sessions = sessionsOf(deps.connections, uuid);
+      for (const stream of sessions) stream.push(message);
+      return sessions.length > 0;
     },
     drain(stream, reconnectAfterMs) {
       if (stream.method !== 'session') return;
@@ -79,6 +79,11 @@ export function createPushes(deps: {
     const push = { case: 'release', value: wireRef(release) } as const;
     stream.push(encodeAnswer({ answer: { case: 'push', value: { push } } }));
   }
+}
+
+/** The sessions that a node holds open. */
+export function sessionsOf(connections: Pick<Connections, 'ofNode'>, uuid: string): readonly OpenStream[] {
+  return connections.ofNode(uuid).flatMap(({ streams }) => [...streams].filter(({ method }) => method === 'session'));
 }
 
 function encodeWake(asked: { readonly run: boolean; readonly dryRun: boolean }): Buffer {

@@ -23,6 +23,8 @@ export type Holding = { readonly release?: ReleaseRef; readonly agentVersion: st
 
 export type SeenLog = {
   note(node: DirectoryNode, holding: Holding): void;
+  /** Writes at once that a node is there, because its session was told to wake: whoever asked for that waits to know. */
+  woken(uuid: string): void;
   /** Resolves when no write is under way. */
   settled(): Promise<void>;
 };
@@ -37,6 +39,16 @@ export function createSeenLog(deps: {
   const noted = new Map<string, { readonly at: number; readonly holding: string }>();
   const writing = new Set<Promise<void>>();
 
+  function write(uuid: string, seen: Parameters<typeof touchNode>[2], onFailure: () => void): void {
+    const done: Promise<void> = touchNode(deps.store, uuid, seen)
+      .catch((error: unknown) => {
+        onFailure();
+        deps.logger.warn({ err: error, node: uuid }, 'The last-seen time of a node could not be written');
+      })
+      .finally(() => writing.delete(done));
+    writing.add(done);
+  }
+
   return {
     note(node, holding) {
       const last = noted.get(node.uuid);
@@ -45,14 +57,9 @@ export function createSeenLog(deps: {
       if (last && last.holding === held && now - last.at < seenInterval(deps.connected())) return;
       if (writing.size >= maxWrites) return;
       noted.set(node.uuid, { at: now, holding: held });
-      const write: Promise<void> = touchNode(deps.store, node.uuid, { seenAt: now, ...holding })
-        .catch((error: unknown) => {
-          noted.delete(node.uuid);
-          deps.logger.warn({ err: error, node: node.uuid }, 'The last-seen time of a node could not be written');
-        })
-        .finally(() => writing.delete(write));
-      writing.add(write);
+      write(node.uuid, { seenAt: now, ...holding }, () => noted.delete(node.uuid));
     },
+    woken: (uuid) => write(uuid, { seenAt: deps.now() }, () => undefined),
     async settled() {
       await Promise.all(writing);
     },

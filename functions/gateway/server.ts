@@ -22,7 +22,7 @@ import { createFactsStore } from './facts.ts';
 import { defaultLimits, type GatewayLimits } from './limits.ts';
 import { createLogFollowing } from './log-following.ts';
 import { createPacing } from './pacing.ts';
-import { createPushes } from './pushes.ts';
+import { createPushes, sessionsOf } from './pushes.ts';
 import { createRunStore } from './runs.ts';
 import { resolveSecretsHandler, type SecretSource } from './secrets.ts';
 import { createSeenLog } from './seen.ts';
@@ -65,6 +65,8 @@ export type Gateway = {
   ready(): boolean;
   /** How many nodes' connections are held. */
   readonly connections: number;
+  /** Whether a session of the node is open here. */
+  isConnected(uuid: string): boolean;
   /** For a renewed gateway certificate. */
   replaceCertificate(tls: Pick<GatewayTls, 'keyPem' | 'certDer'>): void;
   /** Not ready any more, asks every agent to move, spread over `spreadMs`, then closes. */
@@ -146,6 +148,7 @@ export async function startGateway(deps: GatewayDeps, options: GatewayOptions): 
     get connections() {
       return connections.size;
     },
+    isConnected: (uuid) => sessionsOf(connections, uuid).length > 0,
     replaceCertificate: transport.replaceCertificate,
     async drain({ spreadMs = 90_000, graceMs = 20_000 } = {}) {
       if (draining) return;
@@ -166,7 +169,7 @@ export async function startGateway(deps: GatewayDeps, options: GatewayOptions): 
         pushes.release();
         return;
       case 'wake':
-        pushes.wake(change.uuid, change);
+        if (pushes.wake(change.uuid, change)) seen.woken(change.uuid);
         return;
       case 'secrets':
       case 'rings':

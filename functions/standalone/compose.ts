@@ -169,6 +169,7 @@ async function start(options: StandaloneOptions, closing: ReturnType<typeof clos
       pin: fleet.pin,
       url: () => url,
       gateway: () => ({ address: gatewayAddress, ready: gateway.ready(), connections: gateway.connections }),
+      connected: gateway.isConnected,
       release: directory.release,
       secrets,
       reveals: config.secrets?.reveal === 'two-administrators',

@@ -39,6 +39,8 @@ export type NodeRecord = {
   readonly agentVersion?: string;
   /** SHA-256 of the newest facts that it reported, hexadecimal. */
   readonly factsDigest?: string;
+  /** The newest run that it reported, `at` by the node's own clock. */
+  readonly lastRun?: { readonly runId: string; readonly at: number; readonly dryRun: boolean };
 };
 
 export type NodeDeps = { readonly store: Store; readonly audit: AuditLog; readonly now: () => number };
@@ -73,6 +75,8 @@ const storedNode = z.object({
   release: z.object({ number: z.int(), digest: z.string() }).optional(),
   agentVersion: z.string().optional(),
   factsDigest: z.string().optional(),
+  // Nothing is decided by it, so what can't be read is no reason to refuse a node.
+  lastRun: z.object({ runId: z.string(), at: z.number(), dryRun: z.boolean() }).optional().catch(undefined),
 });
 
 /** Throws `IdentityError` `malformed` when the item isn't a node; callers then treat the node as unknown. */

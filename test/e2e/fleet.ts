@@ -5,6 +5,7 @@ import { join as joinPath } from 'node:path';
 import type { TestContext } from 'node:test';
 import { pino } from 'pino';
 import { type Agent, openAgent } from '../../agent/compose.ts';
+import { runDaemon } from '../../agent/daemon.ts';
 import type { ResourceOutcome } from '../../agent/engine.ts';
 import { join } from '../../agent/join.ts';
 import { type OnceResult, runOnce } from '../../agent/run-once.ts';
@@ -101,6 +102,39 @@ export async function startFleet(t: TestContext, config?: object): Promise<TestF
       return { uuid: node.uuid, state: stateDirectory, agent };
     },
   };
+}
+
+/**
+ * Runs the agent's daemon until the test ends. No time wakes it, be it for a check-in or for a run: only what its
+ * gateway tells it does. `onRun` gets what came of each resource, by its reference.
+ */
+export function runUntimed(
+  t: TestContext,
+  agent: Agent,
+  onRun: (results: { readonly [resource: string]: string }) => void = () => undefined,
+): void {
+  const stop = new AbortController();
+  const daemon = runDaemon(
+    {
+      ...agent,
+      async converge(run) {
+        const done = await agent.converge({ dryRun: false, ...run });
+        onRun(Object.fromEntries(done.outcomes.map(({ resource, result }) => [resource, result])));
+        return done;
+      },
+      sleep: (_ms, signal) =>
+        new Promise((resolve) => {
+          if (signal.aborted) resolve();
+          else signal.addEventListener('abort', () => resolve(), { once: true });
+        }),
+      random: () => 0.5,
+    },
+    { stop: stop.signal, convergeIntervalMs: 24 * 3_600_000 },
+  );
+  t.after(async () => {
+    stop.abort();
+    await daemon;
+  });
 }
 
 /** One visit and one run; what came of each resource, by its reference. */

@@ -20,7 +20,13 @@ import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 
-type NodeRouteDeps = { readonly store: Store; readonly audit: AuditLog; readonly now: () => number };
+type NodeRouteDeps = {
+  readonly store: Store;
+  readonly audit: AuditLog;
+  readonly now: () => number;
+  /** Whether a node has a session open; not there where the gateways are other processes. */
+  readonly connected?: (uuid: string) => boolean;
+};
 
 /** A node as the API shows it. */
 export type NodeView = {
@@ -35,8 +41,12 @@ export type NodeView = {
   readonly revoked?: string;
   readonly certificateExpires?: string;
   readonly seen?: string;
+  /** Whether it has a session open, where the API knows that. */
+  readonly connected?: boolean;
   readonly release?: { readonly number: number; readonly digest: string };
   readonly agentVersion?: string;
+  /** The newest run that it reported. */
+  readonly lastRun?: { readonly runId: string; readonly started: string; readonly dryRun: boolean };
 };
 
 /** The parser owns the pattern. */
@@ -72,7 +82,7 @@ export function nodeRoutes(deps: NodeRouteDeps): Route[] {
       permission: 'fleet.write',
       schema: { params: nodeParams, body: orderBody },
       handler: async ({ principal, params, body }) =>
-        nodeView(await act(deps, { uuid: params.uuid, actor: principal, ...body } as NodeOrder)),
+        nodeView(await act(deps, { uuid: params.uuid, actor: principal, ...body } as NodeOrder), deps),
     });
   return [
     route({
@@ -82,7 +92,7 @@ export function nodeRoutes(deps: NodeRouteDeps): Route[] {
       schema: {
         query: z.strictObject({ ...pageQuery, state: z.enum(['active', 'quarantined', 'revoked']).optional() }),
       },
-      handler: ({ query }) => pageOfNodes(deps.store, query),
+      handler: ({ query }) => pageOfNodes(deps, query),
     }),
     route({
       method: 'GET',
@@ -92,7 +102,7 @@ export function nodeRoutes(deps: NodeRouteDeps): Route[] {
       handler: async ({ params }) => {
         const node = await getNode(deps.store, params.uuid);
         if (node === undefined) throw new Problem('not-found', `no node has the UUID ${params.uuid}`);
-        return nodeView(node);
+        return nodeView(node, deps);
       },
     }),
     order('revoke', revokeNode),
@@ -111,6 +121,7 @@ export function nodeRoutes(deps: NodeRouteDeps): Route[] {
             run: body.run ?? !body.dryRun,
             dryRun: body.dryRun,
           }),
+          deps,
         ),
     }),
   ];
@@ -118,7 +129,7 @@ export function nodeRoutes(deps: NodeRouteDeps): Route[] {
 
 /** In order of UUID, across the partitions that nodes are spread over; a page ends at the last UUID shown. */
 async function pageOfNodes(
-  store: Store,
+  deps: NodeRouteDeps,
   query: { readonly limit: number; readonly cursor?: string | undefined; readonly state?: string | undefined },
 ): Promise<PageOf<NodeView>> {
   const list = query.state === undefined ? 'nodes' : `nodes that are ${query.state}`;
@@ -129,11 +140,11 @@ async function pageOfNodes(
     do {
       // Of nodes in one state there may be few among many.
       const limit = query.state === undefined ? query.limit : 500;
-      const page = await store.query({ pk, limit, ...(after === undefined ? {} : { after }) });
+      const page = await deps.store.query({ pk, limit, ...(after === undefined ? {} : { after }) });
       for (const item of page.items) {
         const node = parseNode(item);
         if (query.state !== undefined && node.state !== query.state) continue;
-        items.push(nodeView(node));
+        items.push(nodeView(node, deps));
         if (items.length === query.limit) return pageOf(list, items, node.uuid);
       }
       after = page.next;
@@ -147,7 +158,7 @@ export function parseUuidPosition(text: string): string | undefined {
   return uuid.safeParse(text).data;
 }
 
-function nodeView(node: NodeRecord): NodeView {
+function nodeView(node: NodeRecord, { connected }: Pick<NodeRouteDeps, 'connected'>): NodeView {
   return {
     uuid: node.uuid,
     name: node.name,
@@ -160,7 +171,13 @@ function nodeView(node: NodeRecord): NodeView {
     ...(node.revokedAt === undefined ? {} : { revoked: isoTime(node.revokedAt) }),
     ...(node.certificateExpiresAt === undefined ? {} : { certificateExpires: isoTime(node.certificateExpiresAt) }),
     ...(node.seenAt === undefined ? {} : { seen: isoTime(node.seenAt) }),
+    ...(connected === undefined ? {} : { connected: connected(node.uuid) }),
     ...(node.release === undefined ? {} : { release: node.release }),
     ...(node.agentVersion === undefined ? {} : { agentVersion: node.agentVersion }),
+    ...(node.lastRun === undefined ? {} : { lastRun: lastRunView(node.lastRun) }),
   };
+}
+
+function lastRunView({ runId, at, dryRun }: NonNullable<NodeRecord['lastRun']>): NonNullable<NodeView['lastRun']> {
+  return { runId, started: isoTime(at), dryRun };
 }
