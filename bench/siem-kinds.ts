@@ -7,15 +7,10 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism, cpus } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
-import { type ConfigOf, destinationConfig } from '../lib/siem/config.ts';
-import type { Credentials, Destination } from '../lib/siem/destination.ts';
-import { openSyslog } from '../lib/siem/destinations/syslog.ts';
 import type { EntryEvent } from '../lib/siem/event.ts';
-import { startHttpsReceiver } from '../test/fakes/https-receiver.ts';
 import { createLoopbackTls, type LoopbackTls } from '../test/fakes/loopback-tls.ts';
 import { batchOf, logins } from '../test/fakes/siem-events.ts';
-import { httpFixtures } from '../test/fakes/siem-receivers.ts';
-import { startSyslogReceiver } from '../test/fakes/syslog-receiver.ts';
+import { runningKinds } from '../test/fakes/siem-kinds.ts';
 
 const batchSize = 500;
 
@@ -26,7 +21,7 @@ async function measure(count: number): Promise<void> {
   const tls = await createLoopbackTls();
   const events = logins(count);
   const results: Record<string, object> = {};
-  for (const name of [...Object.keys(httpFixtures), 'syslog']) results[name] = await measureKind(name, tls, events);
+  for (const name of Object.keys(runningKinds)) results[name] = await measureKind(name, tls, events);
   const machine = { cpu: cpus()[0]?.model, cores: availableParallelism(), node: process.version };
   const bytesAnEntry = events[0]?.raw?.length;
   process.stdout.write(`${JSON.stringify({ bench: 'siem-kinds', machine, events: count, bytesAnEntry, results })}\n`);
@@ -36,7 +31,8 @@ async function measureKind(name: string, tls: LoopbackTls, events: readonly Entr
   const child = fork(fileURLToPath(import.meta.url), ['sink'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   try {
     const port = await ask<number>(child, { name, tls });
-    const [destination, credentials] = open(name, port, tls);
+    const { open, credentials } = runningKinds[name]!;
+    const destination = open(`https://127.0.0.1:${port}`, { allow: ['127.0.0.0/8'], ca: tls.ca, pins: [] });
     const size = Math.min(batchSize, destination.limits.maxEvents);
     const send = async (from: number, id: number) => {
       const batch = batchOf(events.slice(from, from + size), { id: `${id}`.padStart(32, '0') });
@@ -68,14 +64,6 @@ async function measureKind(name: string, tls: LoopbackTls, events: readonly Entr
   }
 }
 
-function open(name: string, port: number, tls: LoopbackTls): readonly [Destination, Credentials] {
-  const network = { allow: ['127.0.0.0/8'], ca: tls.ca, pins: [] };
-  const fixture = httpFixtures[name];
-  if (fixture !== undefined) return [fixture.open(`https://127.0.0.1:${port}`, network), fixture.credentials];
-  const config = destinationConfig.parse({ kind: 'syslog', name: 'bench', host: '127.0.0.1', port, network });
-  return [openSyslog(config as ConfigOf<'syslog'>), {}];
-}
-
 function ask<T>(child: ChildProcess, message: object | string): Promise<T> {
   return new Promise((done, fail) => {
     child.once('message', (answer) => done(answer as T));
@@ -88,14 +76,8 @@ async function sink(): Promise<void> {
   let count = () => 0;
   process.on('message', async (message: 'count' | { name: string; tls: LoopbackTls }) => {
     if (message === 'count') return process.send?.(count());
-    const receiver = httpFixtures[message.name]?.receiver();
-    if (receiver === undefined) {
-      const syslog = await startSyslogReceiver(message.tls);
-      count = () => new Set(syslog.messages.map((text) => / id="([^"]*)"/.exec(text)?.[1])).size;
-      return process.send?.(syslog.port);
-    }
-    count = () => receiver.taken.length;
-    const server = await startHttpsReceiver(message.tls, receiver.handle);
-    return process.send?.(server.port);
+    const receiver = await runningKinds[message.name]!.start(message.tls);
+    count = () => receiver.taken().length;
+    return process.send?.(receiver.port);
   });
 }

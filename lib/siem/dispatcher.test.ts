@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { testOrigin } from '../../test/fakes/audit-log.ts';
 import { openFakes } from '../../test/fakes/destination.ts';
-import { createSiemWorld, type SiemWorld, sequencesOf, upTo } from '../../test/fakes/siem.ts';
+import { arrival, createSiemWorld, type SiemWorld, sequencesOf, upTo } from '../../test/fakes/siem.ts';
 import { createDispatcher } from './dispatcher.ts';
 import { removeDestination, resumeDestination } from './manage.ts';
 import { readStatus } from './status.ts';
@@ -34,23 +34,6 @@ function start(t: TestContext, world: SiemWorld, names: readonly string[]) {
   };
 }
 
-/** Resolves once the destination has every entry below `size`. */
-function arrival(world: SiemWorld, name: string, size: number): Promise<void> {
-  const fake = world.fakeOf(name);
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const push = fake.events.push.bind(fake.events);
-  const look = () => {
-    if (sequencesOf(fake.events).length >= size) resolve();
-  };
-  fake.events.push = (...events) => {
-    const length = push(...events);
-    look();
-    return length;
-  };
-  look();
-  return promise;
-}
-
 test('R32 what is sealed arrives at once, at every destination, also at one that is added later', async (t) => {
   const world = await createSiemWorld();
   await world.append(3);
@@ -58,15 +41,15 @@ test('R32 what is sealed arrives at once, at every destination, also at one that
   const running = start(t, world, ['a', 'b']);
   await world.append(3);
   const { size } = await world.manage.reader.head();
-  await arrival(world, 'a', size);
+  await arrival(world.fakeOf('a'), size);
   await world.add('b');
   await world.append(2);
   const later = (await world.manage.reader.head()).size;
-  await Promise.all([arrival(world, 'a', later), arrival(world, 'b', later)]);
+  await Promise.all([arrival(world.fakeOf('a'), later), arrival(world.fakeOf('b'), later)]);
   await removeDestination(world.manage, { name: 'b', actor: world.actor, revision: 1 });
   await world.append(1);
   const last = (await world.manage.reader.head()).size;
-  await arrival(world, 'a', last);
+  await arrival(world.fakeOf('a'), last);
   await running.stop();
   assert.deepEqual(sequencesOf(world.fakeOf('a').events), upTo(last));
   assert.deepEqual(sequencesOf(world.fakeOf('b').events), upTo(later));
@@ -86,7 +69,7 @@ test('incident 38: a destination that takes a batch and never answers holds up n
   const running = start(t, world, ['hangs', 'works']);
   for (let i = 0; i < 20; i++) {
     await world.append(5);
-    await arrival(world, 'works', (await world.manage.reader.head()).size);
+    await arrival(world.fakeOf('works'), (await world.manage.reader.head()).size);
   }
   const { size } = await world.manage.reader.head();
   assert.equal(hanging.batches.length, 1, 'it still waits for its first answer');
@@ -94,7 +77,7 @@ test('incident 38: a destination that takes a batch and never answers holds up n
   await running.stop();
   // It heals: the same batch first, then everything.
   const again = start(t, world, ['hangs', 'works']);
-  await arrival(world, 'hangs', size);
+  await arrival(world.fakeOf('hangs'), size);
   await again.stop();
   assert.deepEqual(hanging.batches[1], hanging.batches[0]);
   assert.deepEqual(sequencesOf(hanging.events), upTo(size));
@@ -114,10 +97,10 @@ test('who waits is not woken by what is sealed, but by an operator', async (t) =
   const running = start(t, world, ['a', 'b']);
   await refused;
   await world.append(1);
-  await arrival(world, 'b', 1);
+  await arrival(world.fakeOf('b'), 1);
   assert.equal(fake.batches.length, 1);
   await resumeDestination(world.manage, { name: 'a', actor: world.actor });
-  await arrival(world, 'a', (await world.manage.reader.head()).size);
+  await arrival(world.fakeOf('a'), (await world.manage.reader.head()).size);
   await running.stop();
   assert.ok(fake.batches.length > 1);
 });
@@ -134,15 +117,15 @@ test('R32 a name that is added again while the one before it ends is served', as
   };
   await world.add('a');
   const running = start(t, world, ['a', 'b']);
-  await arrival(world, 'a', 1);
+  await arrival(world.fakeOf('a'), 1);
   await removeDestination(world.manage, { name: 'a', actor: world.actor, revision: 1 });
   await closing;
   before.events.length = 0;
   await world.add('a');
   // The dispatcher has heard of it before the old one is gone: what is sealed after it is what the other one is told.
   await world.add('b');
-  await arrival(world, 'b', 1);
+  await arrival(world.fakeOf('b'), 1);
   end();
-  await arrival(world, 'a', 1);
+  await arrival(world.fakeOf('a'), 1);
   await running.stop();
 });

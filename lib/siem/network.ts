@@ -103,6 +103,8 @@ function secure({ host, network, identity }: Endpoint, socket: Duplex, signal: A
     };
     const closed = () => failed(new NetworkError('closed', 'the connection ended during the handshake'));
     tls.once('error', failed);
+    // It can fail once more after it has failed or ended; unheard, that would end the process.
+    tls.on('error', () => undefined);
     tls.once('close', closed);
     tls.once('secureConnect', () => {
       settle();

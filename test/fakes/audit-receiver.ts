@@ -1,7 +1,6 @@
-/** An HTTPS receiver of batches on loopback, that keeps what it takes and can be told to hang. */
+/** A webhook's receiver on loopback, that keeps what it takes and can be told to hang. */
 import type { ServerResponse } from 'node:http';
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { startHttpsReceiver } from './https-receiver.ts';
 import { createLoopbackTls } from './loopback-tls.ts';
 
 /** As the raw mapping puts it into a webhook. */
@@ -14,24 +13,29 @@ export async function startAuditReceiver(host: '127.0.0.1' | '127.0.0.2' = '127.
   const waiting: (() => void)[] = [];
   let isHanging = false;
   let requests = 0;
-  const server = createServer({ key: tls.key, cert: tls.cert }, (request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk) => chunks.push(chunk));
-    request.on('end', () => {
-      requests += 1;
-      if (isHanging) held.push(response);
-      else {
-        events.push(...(JSON.parse(Buffer.concat(chunks).toString('utf8')).data.events as ReceivedEvent[]));
-        response.writeHead(200).end('{}');
-      }
-      for (const look of waiting.splice(0)) look();
+  const count = () => {
+    requests += 1;
+    for (const look of waiting.splice(0)) look();
+  };
+  const handle = ({ body }: { readonly body: Buffer }) => {
+    events.push(...(JSON.parse(body.toString('utf8')).data.events as ReceivedEvent[]));
+    count();
+    return { status: 200, body: {} };
+  };
+  const server = await startHttpsReceiver(tls, handle, host);
+  server.intercept = (incoming, outgoing) => {
+    if (!isHanging) return false;
+    incoming.resume().once('end', () => {
+      // It may have been healed since the request began.
+      if (isHanging) held.push(outgoing);
+      else outgoing.destroy();
+      count();
     });
-  });
-  await new Promise<void>((done) => server.listen(0, host, done));
-  const { port } = server.address() as AddressInfo;
+    return true;
+  };
   return {
     ca: tls.ca,
-    url: `https://${host}:${port}/in`,
+    url: `${server.base}/in`,
     events,
     requests: () => requests,
     hang() {
@@ -55,10 +59,6 @@ export async function startAuditReceiver(host: '127.0.0.1' | '127.0.0.2' = '127.
           });
         });
     },
-    close: () =>
-      new Promise<void>((done) => {
-        server.close(() => done());
-        server.closeAllConnections();
-      }),
+    close: server.close,
   };
 }

@@ -17,20 +17,26 @@ export type LoopbackTls = {
   readonly client: { readonly key: string; readonly cert: string };
 };
 
+export type ServerCertificate = Pick<LoopbackTls, 'key' | 'cert'>;
+export type Authority = LoopbackTls & {
+  /** Another server of this authority: for another address, or of another time (Unix milliseconds). */
+  readonly issue: (change: { address?: string; notAfter?: number }) => Promise<ServerCertificate>;
+};
+
 export async function createLoopbackTls(): Promise<LoopbackTls> {
+  const { issue: _, ...tls } = await createLoopbackAuthority();
+  return tls;
+}
+
+export async function createLoopbackAuthority(): Promise<Authority> {
   const now = Date.now();
   const { authority, signer } = await createTestFleet({ startAt: now });
-  const { privateKey, publicKeySpki } = generateP256();
-  const certificate = await issueServerCertificate({
-    authority,
-    signer,
-    fleet: 'testfleet',
-    role: 'identity',
-    publicKey: publicKeySpki,
-    ipAddresses: ['127.0.0.1', '127.0.0.2'],
-    notBefore: now,
-    notAfter: now + 86_400_000,
-  });
+  const issue = async (ipAddresses: readonly string[], notBefore: number, notAfter: number) => {
+    const { privateKey, publicKeySpki } = generateP256();
+    const common = { authority, signer, fleet: 'testfleet', role: 'identity', publicKey: publicKeySpki } as const;
+    const certificate = await issueServerCertificate({ ...common, ipAddresses, notBefore, notAfter });
+    return { key: privateKeyToPem(privateKey), cert: pemEncode('CERTIFICATE', certificate) };
+  };
   const clientKey = generateP256();
   const client = await issueNodeCertificate({
     authority,
@@ -39,12 +45,15 @@ export async function createLoopbackTls(): Promise<LoopbackTls> {
     uuid: '0b9f7a52-3d0c-4d5e-9a53-3a3f5f0f7a10',
     csr: await createCsr(clientKey),
     notBefore: now,
-    notAfter: now + 86_400_000,
+    notAfter: now + dayMs,
   });
   return {
     client: { key: privateKeyToPem(clientKey.privateKey), cert: pemEncode('CERTIFICATE', client) },
     ca: pemEncode('CERTIFICATE', authority),
-    key: privateKeyToPem(privateKey),
-    cert: pemEncode('CERTIFICATE', certificate),
+    ...(await issue(['127.0.0.1', '127.0.0.2'], now, now + dayMs)),
+    issue: ({ address = '127.0.0.1', notAfter = now + dayMs }) =>
+      issue([address], Math.min(now, notAfter - dayMs), notAfter),
   };
 }
+
+const dayMs = 86_400_000;

@@ -84,6 +84,22 @@ export function sequencesOf(events: readonly FeedEvent[]): number[] {
   return [...new Set(events.flatMap((event) => ('seq' in event ? [event.seq] : [])))];
 }
 
+/** Resolves once the destination has every entry below `size`. */
+export function arrival(fake: FakeDestination, size: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const push = fake.events.push.bind(fake.events);
+  const look = () => {
+    if (sequencesOf(fake.events).length >= size) resolve();
+  };
+  fake.events.push = (...events) => {
+    const length = push(...events);
+    look();
+    return length;
+  };
+  look();
+  return promise;
+}
+
 /** 0, 1, … below the end. */
 export function upTo(end: number, from = 0): number[] {
   return Array.from({ length: end - from }, (_, i) => from + i);

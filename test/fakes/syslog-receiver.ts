@@ -1,7 +1,7 @@
 /** A syslog receiver over TLS on loopback: reads octet-counted frames, and dies in the ways that a test asks for. */
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
-import type { LoopbackTls } from './loopback-tls.ts';
+import type { LoopbackTls, ServerCertificate } from './loopback-tls.ts';
 
 export type SyslogReceiver = {
   readonly port: number;
@@ -14,6 +14,8 @@ export type SyslogReceiver = {
    * as the sockets of a killed process do, without close_notify.
    */
   mode: 'clean' | 'bare' | 'silent' | 'reset' | 'early' | 'killed';
+  /** Shows this certificate from now on. */
+  readonly certify: (shown: ServerCertificate) => void;
   readonly close: () => Promise<void>;
 };
 
@@ -52,6 +54,7 @@ export async function startSyslogReceiver(tls: LoopbackTls, options: { requestCe
     messages: [],
     sessions: () => sessions,
     mode: 'clean',
+    certify: ({ key, cert }) => server.setSecureContext({ key, cert }),
     close: () =>
       new Promise<void>((done) => {
         server.close(() => done());
