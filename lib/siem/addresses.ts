@@ -20,6 +20,7 @@ const never = blockList([
   'fec0::/10',
   'fd00:ec2::/32',
   'fd20:ce::254/128',
+  'fd00:42::42/128',
   'ff00::/8',
   '2001::/32',
   '100::/64',
@@ -50,32 +51,38 @@ export type AddressRule = (address: string) => boolean;
 /** Makes the rule that says whether an address may be connected to. What is no address may not. */
 export function addressRule(allow: readonly string[]): AddressRule {
   const allowed = blockList(allow);
-  return (text) => {
-    const address = carriedAddress(text);
-    if (address === undefined) return false;
+  const isAllowed = (address: string) => {
     const family = address.includes(':') ? 'ipv6' : 'ipv4';
     if (never.check(address, family)) return false;
     return !restricted.check(address, family) || allowed.check(address, family);
   };
+  return (text) => {
+    const meant = meantAddresses(text);
+    return meant.length > 0 && meant.every(isAllowed);
+  };
 }
 
-/** Without brackets and zone; the IPv4 address that a mapped, compatible, NAT64 or 6to4 one carries. */
-function carriedAddress(text: string): string | undefined {
+/**
+ * Without brackets; in place of a mapped, translated, compatible, NAT64 (RFC 6052) or 6to4 (RFC 3056) address the IPv4 one
+ * that it carries. Of one within local NAT64 (RFC 8215) or by ISATAP (RFC 5214) both it and that. None when it is no address.
+ */
+function meantAddresses(text: string): readonly string[] {
   const bare = text.replace(/^\[|\]$/g, '');
   // A zone names an interface, which only link-local addresses have.
-  if (isIP(bare) === 0 || bare.includes('%')) return undefined;
-  if (!bare.includes(':')) return bare;
+  if (isIP(bare) === 0 || bare.includes('%')) return [];
+  if (!bare.includes(':')) return [bare];
   const words = ipv6Words(bare);
   const high = words
     .slice(0, 6)
     .map((word) => word.toString(16).padStart(4, '0'))
     .join('');
-  if (high === '0'.repeat(24)) return words[6] === 0 && (words[7] ?? 0) <= 1 ? bare : ipv4(words[6], words[7]);
-  if (high === `${'0'.repeat(20)}ffff`) return ipv4(words[6], words[7]);
-  if (high === `${'0'.repeat(16)}ffff0000`) return ipv4(words[6], words[7]);
-  if (high === `0064ff9b${'0'.repeat(16)}`) return ipv4(words[6], words[7]);
-  if (high.startsWith('2002')) return ipv4(words[1], words[2]);
-  return bare;
+  if (high === '0'.repeat(24)) return [words[6] === 0 && (words[7] ?? 0) <= 1 ? bare : ipv4(words[6], words[7])];
+  if (high === `${'0'.repeat(20)}ffff`) return [ipv4(words[6], words[7])];
+  if (high === `${'0'.repeat(16)}ffff0000`) return [ipv4(words[6], words[7])];
+  if (high === `0064ff9b${'0'.repeat(16)}`) return [ipv4(words[6], words[7])];
+  if (high.startsWith('2002')) return [ipv4(words[1], words[2])];
+  const carries = high.startsWith('0064ff9b0001') || /0[02]005efe$/.test(high);
+  return carries ? [bare, ipv4(words[6], words[7])] : [bare];
 }
 
 function ipv4(high = 0, low = 0): string {

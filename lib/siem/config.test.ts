@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { forbiddenUrls } from '../../test/fakes/forbidden-hosts.ts';
 import {
   type ConfigOf,
   credentialsOf,
@@ -79,21 +80,28 @@ test('a credential is a reference under siem/, never a value and never another s
   for (const secret of refused) assert.ok(!parse(make('webhook', { secret })).success, secret);
 });
 
-test('a URL is https, without user information or fragment, on one line', () => {
-  const refused = [
-    'http://hook.example',
-    'https://user@hook.example',
-    'https://user:pass@hook.example',
-    'https://hook.example/#x',
-    'https://hook.example/a b',
-    'https://hook.example/\r\nx: y',
-    'file:///etc/passwd',
-    'ftp://hook.example',
-    'https://',
-    'hook.example',
-    '/etc/passwd',
-  ];
-  for (const url of refused) assert.ok(!parse(make('webhook', { url })).success, url);
+test('R32 a URL is https, without user information or fragment, on one line, whatever the kind', () => {
+  let kinds = 0;
+  for (const kind of destinationKinds) {
+    if (!parse(make(kind, { url: 'https://receiver.example/' })).success) continue;
+    kinds += 1;
+    for (const url of [...forbiddenUrls, 'receiver.example', '/etc/passwd', ''])
+      assert.ok(!parse(make(kind, { url })).success, `${kind}: ${url}`);
+  }
+  assert.equal(kinds, destinationKinds.length - 1, 'syslog alone has no URL');
+  for (const host of [
+    'user@receiver.example',
+    'receiver.example:514',
+    '[::1]',
+    'a b',
+    'a\r\nb',
+    'a/b',
+    'a.',
+    '%31',
+    '①',
+    '',
+  ])
+    assert.ok(!parse(make('syslog', { host })).success, host);
 });
 
 test('what comes together must come together', () => {
