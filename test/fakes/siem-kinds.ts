@@ -11,6 +11,8 @@ export type RunningReceiver = {
   readonly port: number;
   /** Events in the order that they came, duplicates dropped as the product drops them. */
   readonly taken: () => readonly Taken[];
+  /** Whole messages as they came, of a kind that is no HTTP. */
+  readonly sent: () => readonly string[];
   /** Shows this certificate from now on. */
   readonly certify: (shown: ServerCertificate) => void;
   /** Of a kind that is spoken to in HTTP. */
@@ -32,7 +34,7 @@ function overHttp(fixture: KindFixture): RunningKind {
       const receiver = fixture.receiver();
       const server = await startHttpsReceiver(tls, receiver.handle);
       const { port, certify, close } = server;
-      return { port, certify, close, taken: () => receiver.taken, http: { server, receiver } };
+      return { port, certify, close, sent: () => [], taken: () => receiver.taken, http: { server, receiver } };
     },
   };
 }
@@ -48,7 +50,8 @@ const syslog: RunningKind = {
   async start(tls) {
     const receiver = await startSyslogReceiver(tls);
     const { port, certify, close } = receiver;
-    return { port, certify, close, taken: () => distinct(receiver.messages.map(takenOf)) };
+    const { messages } = receiver;
+    return { port, certify, close, sent: () => messages, taken: () => distinct(messages.map(takenOf)) };
   },
 };
 

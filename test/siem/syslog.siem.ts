@@ -8,6 +8,7 @@ import { Secret } from '../../lib/crypto/secret.ts';
 import { type ConfigOf, destinationConfig } from '../../lib/siem/config.ts';
 import { openSyslog } from '../../lib/siem/destinations/syslog.ts';
 import type { EntryEvent, FeedEvent } from '../../lib/siem/event.ts';
+import { hostileText } from '../fakes/hostile-text.ts';
 import { createLoopbackTls } from '../fakes/loopback-tls.ts';
 import { batchOf } from '../fakes/siem-events.ts';
 import { heartbeatAfter, wholeFeed } from './feed.ts';
@@ -155,7 +156,7 @@ for (const kind of kinds) {
     for (const mapping of ['raw', 'ocsf', 'cef', 'leef'] as const) {
       const { start, send, lines } = await world(t, kind, false, mapping);
       await start();
-      const names = fc.sample(hostile, { numRuns: 150, seed: 33 });
+      const names = fc.sample(hostileText, { numRuns: 150, seed: 33 });
       const events = wholeFeed(names.length, (i) => ({
         type: 'session.create',
         actor: { id: names[i]!, kind: 'user', auth: 'oidc' },
@@ -173,33 +174,6 @@ for (const kind of kinds) {
     }
   });
 }
-
-const hostile = fc
-  .array(
-    fc.constantFrom(
-      '\n',
-      '\r\n',
-      '\0',
-      '"',
-      ']',
-      '\\',
-      '|',
-      '=',
-      '^',
-      ' ',
-      '40 <13>1 - - - - - - ',
-      'CEF:0|',
-      '\x1b',
-      '\x7f',
-      '\x85',
-      '\u2028',
-      'é',
-      '🙂',
-      'a',
-    ),
-    { minLength: 1, maxLength: 10 },
-  )
-  .map((parts) => parts.join(''));
 
 function isJson(line: string): boolean {
   try {
