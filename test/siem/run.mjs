@@ -1,7 +1,8 @@
 /**
  * `npm run test:siem`: the destinations against real receivers, and the shipped queries over what those received. It puts
- * rsyslog and syslog-ng (Debian's packages, unpacked and not installed), DuckDB and Microsoft's KQL parser (npm), and an
- * OpenTelemetry Collector (built with Go) into .cache/siem, and runs test/siem/*.siem.ts. What can't be had is skipped,
+ * rsyslog and syslog-ng (Debian's packages, unpacked and not installed), DuckDB and Microsoft's KQL parser (npm), an
+ * OpenTelemetry Collector and VictoriaLogs (built with Go), OpenSearch (Maven), a parser of ES|QL by Elasticsearch's own
+ * grammar and a translator of KQL to SQL (pip) into .cache/siem, and runs test/siem/*.siem.ts. What can't be had is skipped,
  * loudly, and makes no failure unless HOLDFAST_REQUIRE_SIEM is set.
  *
  * `node test/siem/run.mjs syslog` runs only the files whose name has that word.
@@ -21,7 +22,26 @@ const packages = {
     ...['rsyslog', 'rsyslog-gnutls', 'rsyslog-openssl', 'libestr0', 'libfastjson4', 'liblognorm5'],
     ...['syslog-ng-core', 'libivykis0', 'libnet1', 'libpcre3', 'libwrap0'],
   ],
+  // Each in a folder of its own: the two want different releases of what both need.
+  python: { esql: 'esql-parser==9.1.3', kql: 'duckdb-kql==1.1.2' },
 };
+
+const built = [
+  { name: 'collector', what: 'the OpenTelemetry Collector', steps: [['go', 'build', '-o', 'collector', '.']] },
+  {
+    name: 'victorialogs',
+    what: 'VictoriaLogs',
+    steps: [['go', 'build', '-o', 'victoria-logs', 'github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs']],
+  },
+  {
+    name: 'opensearch',
+    what: 'OpenSearch',
+    steps: [
+      ['mvn', '-q', '-B', 'dependency:copy-dependencies', '-DoutputDirectory=lib'],
+      ['javac', '-cp', 'lib/*', '-d', 'classes', 'Server.java'],
+    ],
+  },
+];
 
 process.exitCode = main();
 
@@ -30,7 +50,10 @@ function main() {
   const missing = [];
   attempt('npm', [packages.npm, readFileSync(fileURLToPath(import.meta.url))], installNpm, missing);
   attempt('debian', [packages.debian], installDebian, missing);
-  attempt('collector', ['main.go', 'go.mod', 'go.sum'].map(collectorFile), buildCollector, missing);
+  for (const [name, wanted] of Object.entries(packages.python))
+    attempt(name, [wanted], () => installPython(name, wanted), missing);
+  for (const { name, what, steps } of built)
+    attempt(name, [contentOf(name), steps.flat()], build(name, what, steps), missing);
   for (const line of missing) process.stderr.write(`\n  NOT TESTED: ${line}\n\n`);
   const words = process.argv.slice(2);
   const files = readdirSync(here)
@@ -66,6 +89,12 @@ function installNpm() {
   return run('npm', npm, folder, 'the shipped SQL and KQL');
 }
 
+function installPython(name, wanted) {
+  rmSync(join(tools, name), { recursive: true, force: true });
+  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--target', join(tools, name), wanted];
+  return run('python3', pip, tools, `${wanted.split('=')[0]} for the shipped queries`);
+}
+
 function installDebian() {
   const what = 'rsyslog and syslog-ng';
   if (process.platform !== 'linux') return `${what}: Debian's packages run on Linux alone`;
@@ -82,16 +111,26 @@ function installDebian() {
   return undefined;
 }
 
-function buildCollector() {
-  const folder = join(tools, 'collector');
-  mkdirSync(folder, { recursive: true });
-  cpSync(join(here, 'collector'), folder, { recursive: true });
-  return run('go', ['build', '-o', 'collector', '.'], folder, 'the OpenTelemetry Collector');
+/** In a copy of the folder of that name. */
+function build(name, what, steps) {
+  return () => {
+    const folder = join(tools, name);
+    rmSync(folder, { recursive: true, force: true });
+    cpSync(join(here, name), folder, { recursive: true });
+    for (const [command, ...args] of steps) {
+      const problem = run(command, args, folder, what);
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
+  };
 }
 
-function collectorFile(name) {
-  const path = join(here, 'collector', name);
-  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+function contentOf(name) {
+  const folder = join(here, name);
+  return readdirSync(folder)
+    .sort()
+    .map((file) => readFileSync(join(folder, file), 'utf8'))
+    .join('\n');
 }
 
 /** What stands in the way, if anything does. */

@@ -1,5 +1,5 @@
 /** What the tests against real receivers share: the tools that the runner installed, daemons, and the shipped queries. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect, createServer } from 'node:net';
@@ -7,11 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
 /** Set by the runner. */
 const tools = process.env['HOLDFAST_SIEM_TOOLS'] ?? '';
-export const has = (tool: 'npm' | 'debian' | 'collector') => existsSync(join(tools, `${tool}.stamp`));
-export const skipWithout = (tool: 'npm' | 'debian' | 'collector') => (has(tool) ? false : 'NOT TESTED: not installed');
+type Tool = 'npm' | 'debian' | 'collector' | 'victorialogs' | 'opensearch' | 'esql' | 'kql';
+const has = (tool: Tool) => existsSync(join(tools, `${tool}.stamp`));
+export const skipWithout = (...needed: readonly Tool[]) => (needed.every(has) ? false : 'NOT TESTED: not installed');
 export const toolPath = (...parts: readonly string[]) => join(tools, ...parts);
 export const shipped = (path: string) => readFileSync(new URL(`../../siem/${path}`, import.meta.url), 'utf8');
 
@@ -95,20 +97,43 @@ function canConnect(port: number): Promise<boolean> {
 
 export type Finding = { readonly finding: string; readonly seq: number | undefined; readonly detail: string };
 
-/** The shipped queries over lines as a receiver keeps them, in DuckDB. */
-export async function findingsOf(t: TestContext, lines: readonly string[]): Promise<readonly Finding[]> {
+/** What `judges/<name>.py` says of a text, with the packages that were installed for it. */
+export function judge(name: 'esql' | 'kql', text: string, args: readonly string[] = []): string {
+  const script = fileURLToPath(new URL(`judges/${name}.py`, import.meta.url));
+  const env = { PATH: process.env['PATH'], PYTHONPATH: toolPath(name), PYTHONDONTWRITEBYTECODE: '1' };
+  const { status, stdout, stderr } = spawnSync('python3', [script, ...args], { input: text, encoding: 'utf8', env });
+  if (status !== 0) throw new Error(`${name}: ${stderr}`);
+  return stdout;
+}
+
+type DuckDbRow = Readonly<Record<string, unknown>>;
+
+export async function openDuckDb() {
   const { DuckDBInstance } = requireTool('@duckdb/node-api');
-  const file = join(scratch(t), 'events.ndjson');
-  writeFileSync(file, lines.map((line) => `${line}\n`).join(''));
   const instance = await DuckDBInstance.create(':memory:');
   const connection = await instance.connect();
-  await connection.run(`SET VARIABLE holdfast_files = '${file}'`);
+  return {
+    run: (statement: string): Promise<unknown> => connection.run(statement),
+    rows: async (query: string): Promise<readonly DuckDbRow[]> =>
+      (await connection.runAndReadAll(query)).getRowObjects() as DuckDbRow[],
+    close: (): void => connection.closeSync(),
+  };
+}
+
+/** The shipped queries over lines as a receiver keeps them, in DuckDB. */
+export async function findingsOf(t: TestContext, lines: readonly string[]): Promise<readonly Finding[]> {
+  const file = join(scratch(t), 'events.ndjson');
+  writeFileSync(file, lines.map((line) => `${line}\n`).join(''));
+  const database = await openDuckDb();
+  await database.run(`SET VARIABLE holdfast_files = '${file}'`);
   for (const statement of [...statements('sql/load.sql'), ...statements('sql/findings.sql')])
-    await connection.run(statement);
-  const result = await connection.runAndReadAll('select finding, seq, detail from holdfast_findings order by all');
-  const rows = result.getRowObjects() as { finding: string; seq: bigint | null; detail: string }[];
-  connection.closeSync();
-  return rows.map(({ finding, seq, detail }) => ({ finding, seq: seq === null ? undefined : Number(seq), detail }));
+    await database.run(statement);
+  const rows = await database.rows('select finding, seq, detail from holdfast_findings order by all');
+  database.close();
+  return rows.map(({ finding, seq, detail }) => ({
+    ...{ finding: `${finding}`, detail: `${detail}` },
+    seq: seq === null ? undefined : Number(seq),
+  }));
 }
 
 function statements(path: string): readonly string[] {
