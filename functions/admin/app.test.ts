@@ -195,9 +195,14 @@ test('R27 the token is in no entry and no answer', async (t) => {
   assert.equal(JSON.stringify([answers, audit.events]).includes(token.slice(5)), false);
 });
 
-test('a route without a permission does not compile', () => {
+test('a route without a permission, or without a schema of its answer, does not compile', () => {
+  const answer = z.strictObject({ name: z.string() });
   // @ts-expect-error: `permission` is missing.
-  route({ method: 'GET', path: '/v1/open', handler: async () => ({}) });
+  route({ method: 'GET', path: '/v1/open', answer, handler: async () => ({ name: 'x' }) });
+  // @ts-expect-error: what it answers is missing.
+  route({ method: 'GET', path: '/v1/open', permission: 'self.read', handler: async () => new Response() });
+  // @ts-expect-error: it answers something else than it says.
+  route({ method: 'GET', path: '/v1/open', permission: 'self.read', answer, handler: async () => ({ name: 1 }) });
 });
 
 test('bad input is refused with its place, before any handler', async () => {
@@ -207,6 +212,7 @@ test('bad input is refused with its place, before any handler', async () => {
     path: '/v1/probe',
     permission: 'fleet.write',
     schema: { body: z.strictObject({ name: z.string().max(5) }) },
+    answer: z.strictObject({}),
     handler: async () => {
       called += 1;
       return {};
@@ -241,6 +247,7 @@ test('a failure inside is 500 without its words, and every answer has the securi
     method: 'GET',
     path: '/v1/fail',
     permission: 'fleet.read',
+    answer: z.strictObject({}),
     handler: () => Promise.reject(new Error('a secret detail')),
   });
   const app = createAdminApp({ ...appDeps, authenticate: byToken(() => localAdmin) }, [failing]);

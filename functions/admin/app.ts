@@ -1,12 +1,12 @@
 /** The admin API: every route from one table, authentication before anything else, deny by default. */
 import { Hono } from 'hono';
 import type { Logger } from 'pino';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { chargeBadCredential, type Wait } from './bad-credentials.ts';
 import { readBytes, readJson } from './body.ts';
 import { createGuard, type Guard, type GuardDeps } from './guard.ts';
 import { type IdempotencyDeps, onceOnly } from './idempotency.ts';
-import { type OpenRoute, openPaths } from './open-route.ts';
+import { type OpenRoute, openPaths, openRoute } from './open-route.ts';
 import { openApiRoute } from './openapi.ts';
 import { Problem, problemResponse } from './problem.ts';
 import type { Route } from './route.ts';
@@ -26,6 +26,14 @@ const securityHeaders = {
   'x-frame-options': 'DENY',
 } as const;
 
+/** Whether the process answers. */
+export const livez = openRoute({
+  method: 'GET',
+  path: '/livez',
+  answer: z.strictObject({ status: z.literal('ok') }),
+  handler: async () => ({ status: 'ok' as const }),
+});
+
 /** Mounts `routes`, and what is open to anybody. Needs no server: `app.fetch(request)` answers. */
 export function createAdminApp(deps: AdminAppDeps, routes: readonly Route[], open: readonly OpenRoute[] = []): Hono {
   const guard = createGuard(deps);
@@ -42,15 +50,15 @@ export function createAdminApp(deps: AdminAppDeps, routes: readonly Route[], ope
       response.headers.set('connection', 'close');
     return response;
   });
-  app.get('/livez', (context) => context.json({ status: 'ok' }));
 
-  for (const route of open) {
+  const allOpen = [livez, ...open];
+  for (const route of allOpen) {
     if (!openPaths.includes(`${route.method} ${route.path}`))
       throw new TypeError(`${route.method} ${route.path} is not on the reviewed list of open routes`);
     app.on(route.method, route.path, (context) => answerOpen(route, context.req.raw, context.req.param(), context.env));
   }
-  const all = [...routes, openApiRoute(routes, open)];
-  const methodsOf = methodsByPath([...open, ...all]);
+  const all = [...routes, openApiRoute(routes, allOpen)];
+  const methodsOf = methodsByPath([...allOpen, ...all]);
   // Paths without parameters come first, with what they do not answer: a pattern must not speak for them.
   for (const hasParams of [false, true]) {
     const isOfKind = ({ path }: Pick<Route, 'path'>) => path.includes(':') === hasParams;

@@ -11,7 +11,7 @@ import { unauthenticated } from '../../lib/access/principal.ts';
 import { isApiTokenFormat } from '../../lib/access/token-format.ts';
 import type { AuditLog } from '../../lib/audit/port.ts';
 import { bearerToken } from './bearer.ts';
-import { statuses } from './problem.ts';
+import { Problem, problemMessage, unreadableRequest } from './problem.ts';
 
 /** So many credentials that had to be looked up before the connection has to wait. */
 const maxLookedUp = 5;
@@ -83,7 +83,7 @@ export function createGate(
     }
     // RFC 9112 §3.2: several hosts are no host. Node takes the first, somebody in front may have taken another.
     if (incoming.headersDistinct?.['host']?.length !== 1) {
-      end(outgoing, { status: 400 });
+      end(outgoing, unreadableRequest(400));
       return true;
     }
     const token = bearerToken(incoming.headers.authorization ?? null);
@@ -116,25 +116,16 @@ export function createGate(
   };
 }
 
-function end(
-  outgoing: ServerResponse,
-  { status, headers = {}, body = '' }: { status: number; headers?: Record<string, string>; body?: string },
-): void {
+function end(outgoing: ServerResponse, { status, headers, body }: ReturnType<typeof problemMessage>): void {
   outgoing.writeHead(status, { ...headers, connection: 'close' });
   outgoing.end(body);
 }
 
-const { status: tooManyStatus, title } = statuses['too-many-requests'];
-const tooManyAtOnce = {
-  status: tooManyStatus,
-  headers: { 'content-type': 'application/problem+json', 'retry-after': '1' },
-  body: JSON.stringify({
-    type: 'urn:holdfast:problem:too-many-requests',
-    title,
-    status: tooManyStatus,
-    detail: `at most ${maxInFlight} requests at the same time on one connection`,
+const tooManyAtOnce = problemMessage(
+  new Problem('too-many-requests', `at most ${maxInFlight} requests at the same time on one connection`, {
+    retryAfterMs: 1_000,
   }),
-};
+);
 
 /** The refusal, as the app itself words it: so nobody can tell where it was made. */
 export async function refusalOf(app: {

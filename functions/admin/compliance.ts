@@ -1,5 +1,5 @@
 /** What compliance reports are made of: posture of the fleet by day, crate and control, and the verdicts on the log. */
-
+import { z } from 'zod';
 import type { LogSource } from '../../lib/audit/publication.ts';
 import type { Verdicts } from '../../lib/audit/verdicts.ts';
 import { verifyLog } from '../../lib/audit/verify.ts';
@@ -11,6 +11,7 @@ import { currentRelease, getRelease } from '../../lib/policy/history.ts';
 import { parseCrate, parseManifest } from '../../lib/policy/model.ts';
 import { type BlobStore, parseBlobDigest } from '../../lib/store/blobs.ts';
 import type { Store } from '../../lib/store/port.ts';
+import { count, time, uuid, type View } from './view.ts';
 
 export type ComplianceDeps = {
   readonly store: Store;
@@ -22,35 +23,50 @@ export type ComplianceDeps = {
 
 type Counts = { converged: number; drifted: number; failed: number };
 
-export type PostureView = {
-  readonly generated: string;
-  /** Oldest first. `unseen`: nodes of that day that reported no run. */
-  readonly days: readonly (Readonly<Counts> & { readonly day: string; readonly unseen: number })[];
-  /** As each crate stood at the end of the newest day that each node reported, and on each day that it was reported. */
-  readonly crates: readonly (Readonly<Counts> & {
-    readonly crate: string;
-    readonly controls: readonly string[];
-    readonly days: readonly (Readonly<Counts> & { readonly day: string })[];
-  })[];
-  /** The same, by the controls that crates say they serve: a node counts once, by the worst of its crates. */
-  readonly controls: readonly (Readonly<Counts> & { readonly control: string; readonly crates: readonly string[] })[];
-};
+const counts = { converged: count, drifted: count, failed: count };
+/** UTC. */
+const day = z.string().regex(/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/);
+export const postureView = z
+  .strictObject({
+    generated: time,
+    /** Oldest first. `unseen`: nodes of that day that reported no run. */
+    days: z.array(z.strictObject({ day, ...counts, unseen: count })),
+    /** As each crate stood at the end of the newest day that each node reported, and on each day that it was reported. */
+    crates: z.array(
+      z.strictObject({
+        crate: z.string(),
+        controls: z.array(z.string()),
+        ...counts,
+        days: z.array(z.strictObject({ day, ...counts })),
+      }),
+    ),
+    /** The same, by the controls that crates say they serve: a node counts once, by the worst of its crates. */
+    controls: z.array(z.strictObject({ control: z.string(), ...counts, crates: z.array(z.string()) })),
+  })
+  .meta({
+    id: 'Posture',
+    description: 'How the fleet stood, by day, crate and control: how many nodes in which state.',
+  });
+export type PostureView = View<typeof postureView>;
 
-export type NodePosture = {
-  readonly uuid: string;
-  readonly name: string;
-  readonly days: readonly { readonly day: string; readonly state: 'converged' | 'drifted' | 'failed' | 'unseen' }[];
-};
+export const nodePosture = z
+  .strictObject({
+    uuid,
+    name: z.string(),
+    days: z.array(z.strictObject({ day, state: z.enum(['converged', 'drifted', 'failed', 'unseen']) })),
+  })
+  .meta({ id: 'NodePosture', description: 'How a node stood at the end of each day.' });
+export type NodePosture = View<typeof nodePosture>;
 
 const dayMs = 86_400_000;
 
-/** `count` days up to today. */
-export function daysUpTo(now: number, count: number): readonly string[] {
-  return Array.from({ length: count }, (_, i) => dayOf(now - (count - 1 - i) * dayMs));
+/** So many days up to today. */
+export function daysUpTo(now: number, length: number): readonly string[] {
+  return Array.from({ length }, (_, i) => dayOf(now - (length - 1 - i) * dayMs));
 }
 
-export async function fleetPosture(deps: ComplianceDeps, count: number): Promise<PostureView> {
-  const days = daysUpTo(deps.now(), count);
+export async function fleetPosture(deps: ComplianceDeps, wanted: number): Promise<PostureView> {
+  const days = daysUpTo(deps.now(), wanted);
   const perDay = new Map(days.map((day) => [day, { converged: 0, drifted: 0, failed: 0, unseen: 0 }]));
   const perCrate = new Map<string, Counts & { readonly days: Map<string, Counts> }>();
   const perControl = new Map<string, Counts & { readonly crates: Set<string> }>();

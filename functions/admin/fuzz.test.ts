@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { bearerHeaders, createAdminWorld, testLocalAdminToken, testSite } from '../../test/fakes/admin.ts';
 import { openApiDocument } from './openapi.ts';
+import { problemDetails } from './problem.ts';
 
 type Schema = {
   readonly type?: string;
@@ -126,7 +127,9 @@ test('fuzzing every route by its own schema finds no 5xx, and every refusal is p
           });
           const text = await response.text();
           assert.ok(response.status < 500, `${method} ${url} ${sent}: ${response.status} ${text}`);
-          if (response.status >= 400) assert.match(response.headers.get('content-type') ?? '', /problem\+json/);
+          if (response.status < 400) return;
+          assert.match(response.headers.get('content-type') ?? '', /problem\+json/);
+          assert.equal(problemDetails.parse(JSON.parse(text)).status, response.status);
         }),
         { numRuns: 15, seed: 20_260 },
       );

@@ -1,6 +1,7 @@
 /** Routes that anybody reaches without a credential: what a log-in needs, and nothing else. The list is reviewed here. */
 import type { z } from 'zod';
-import type { MediaType, Method } from './route.ts';
+import type { Answers, Method } from './route.ts';
+import type { Frozen } from './view.ts';
 
 /** Everything that is answered without a credential. A route that is not named here can't be mounted as an open one. */
 export const openPaths: readonly string[] = [
@@ -25,7 +26,10 @@ type OpenInput<Params, Filters, Body> = {
   readonly environment: unknown;
 };
 
-type OpenSpec<Params, Filters, Body> = {
+/** `none`: it sends the browser elsewhere. */
+type OpenAnswers<Answer> = Answers<Answer> | { readonly answer?: undefined; readonly produces: 'none' };
+
+type OpenSpec<Params, Filters, Body, Answer> = OpenAnswers<Answer> & {
   readonly method: Method;
   readonly path: string;
   readonly schema?: {
@@ -33,16 +37,14 @@ type OpenSpec<Params, Filters, Body> = {
     readonly query?: z.ZodType<Filters>;
     readonly body?: z.ZodType<Body>;
   };
-  /** The media type of the answer, where it is not JSON; `none`: it sends the browser elsewhere. */
-  readonly produces?: MediaType | 'none';
-  handler(input: OpenInput<Params, Filters, Body>): Promise<object>;
+  handler(input: OpenInput<Params, Filters, Body>): Promise<Frozen<NoInfer<Answer>> | Response>;
 };
 
-export type OpenRoute = OpenSpec<unknown, unknown, unknown>;
+export type OpenRoute = OpenSpec<unknown, unknown, unknown, object>;
 
 /** Declares an open route; its types follow from the schemas. */
-export function openRoute<Params = undefined, Filters = undefined, Body = undefined>(
-  spec: OpenSpec<Params, Filters, Body>,
+export function openRoute<Params = undefined, Filters = undefined, Body = undefined, Answer = never>(
+  spec: OpenSpec<Params, Filters, Body, Answer>,
 ): OpenRoute {
   // Sound because the app gives each handler only what this route's own schemas returned.
   return spec as unknown as OpenRoute;

@@ -1,24 +1,30 @@
 /** The OpenAPI 3.1 document, made from the very schemas that validate: it can't say anything else than what holds. */
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { Permission } from '../../lib/access/permissions.ts';
 import type { OpenRoute } from './open-route.ts';
-import { statuses } from './problem.ts';
+import { problemDetails } from './problem.ts';
 import { type MediaType, type Route, route } from './route.ts';
+import type { View } from './view.ts';
 
 type JsonSchema = { readonly [keyword: string]: unknown };
 type Described = Pick<Route, 'method' | 'path' | 'schema'> & {
   readonly permission?: Permission;
   readonly guarded?: true;
+  readonly answer?: z.ZodType | undefined;
   readonly produces?: MediaType | 'none';
 };
+/** Schemas that have a name, by that. */
+type Named = Record<string, JsonSchema>;
 
-export type OpenApiDocument = {
-  readonly openapi: '3.1.0';
-  readonly info: object;
-  readonly paths: { readonly [path: string]: { readonly [method: string]: object } };
-  readonly components: object;
-  readonly [field: string]: unknown;
-};
+const documentSchema = z.looseObject({
+  openapi: z.literal('3.1.0'),
+  info: z.looseObject({}),
+  paths: z.record(z.string(), z.record(z.string(), z.looseObject({}))),
+  components: z.looseObject({}),
+});
+
+export type OpenApiDocument = View<typeof documentSchema>;
 
 /** Behind the same door as everything else: who has no credential learns nothing of what is here. */
 export function openApiRoute(routes: readonly Route[], open: readonly OpenRoute[]): Route {
@@ -26,17 +32,20 @@ export function openApiRoute(routes: readonly Route[], open: readonly OpenRoute[
     method: 'GET',
     path: '/v1/openapi.json',
     permission: 'self.read',
-    handler: async (): Promise<OpenApiDocument> => openApiDocument([...routes, self], open),
+    answer: documentSchema,
+    handler: async () => openApiDocument([...routes, self], open),
   });
   return self;
 }
 
 export function openApiDocument(routes: readonly Route[], open: readonly OpenRoute[] = []): OpenApiDocument {
-  const paths: Record<string, Record<string, object>> = {};
+  const paths: Record<string, Record<string, JsonSchema>> = {};
+  const named: Named = {};
   for (const each of [...open, ...routes] as readonly Described[]) {
     const path = templateOf(each.path);
-    paths[path] = { ...paths[path], [each.method.toLowerCase()]: operationOf(each) };
+    paths[path] = { ...paths[path], [each.method.toLowerCase()]: operationOf(each, named) };
   }
+  const problem = jsonSchema(problemDetails, 'output', named);
   return {
     openapi: '3.1.0',
     info: {
@@ -62,35 +71,23 @@ export function openApiDocument(routes: readonly Route[], open: readonly OpenRou
           description: 'The session of a page. A change under it also needs `Origin` and `X-Holdfast-Csrf`.',
         },
       },
-      schemas: { Problem: problemSchema },
+      schemas: Object.fromEntries(Object.entries(named).sort(([a], [b]) => (a < b ? -1 : 1))),
       responses: {
         Problem: {
           description: 'A refusal or a failure, as problem details.',
-          content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+          content: { 'application/problem+json': { schema: problem } },
         },
       },
     },
   };
 }
 
-const problemSchema = {
-  type: 'object',
-  required: ['type', 'title', 'status'],
-  properties: {
-    type: { type: 'string', enum: Object.keys(statuses).map((name) => `urn:holdfast:problem:${name}`) },
-    title: { type: 'string' },
-    status: { type: 'integer' },
-    detail: { type: 'string' },
-    reason: { type: 'string', description: 'The stable code of what refused, where there is one.' },
-  },
-};
-
-function operationOf(described: Described): object {
+function operationOf(described: Described, named: Named): JsonSchema {
   const { method, path, schema, permission, guarded } = described;
   const isChange = method !== 'GET';
   const parameters = [
-    ...parametersOf('path', schema?.params, names(path)),
-    ...parametersOf('query', schema?.query, []),
+    ...parametersOf('path', schema?.params, names(path), named),
+    ...parametersOf('query', schema?.query, [], named),
     ...(guarded === true && isChange ? [header('If-Match', true, 'The `ETag` of what is changed.')] : []),
     ...(permission !== undefined && isChange && schema?.maxBytes === undefined
       ? [header('Idempotency-Key', false, 'Done once, and answered the same when sent again.')]
@@ -102,34 +99,42 @@ function operationOf(described: Described): object {
       ? { security: [], description: 'Open to anybody.' }
       : { description: `Needs the permission \`${permission}\`.`, 'x-permission': permission }),
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...bodyOf(schema),
+    ...bodyOf(schema, named),
     responses: {
-      ...successOf(described),
+      ...successOf(described, named),
       default: { $ref: '#/components/responses/Problem' },
     },
   };
 }
 
-function successOf({ produces, guarded }: Described): object {
+function successOf({ answer, produces, guarded }: Described, named: Named): object {
   if (produces === 'none') return { 303: { description: 'Back to the page.' } };
-  const content =
-    produces === undefined ? { 'application/json': { schema: { type: 'object' } } } : { [produces]: { schema: {} } };
+  const content = {
+    ...(answer === undefined ? {} : { 'application/json': { schema: jsonSchema(answer, 'output', named) } }),
+    ...(produces === undefined ? {} : { [produces]: { schema: {} } }),
+  };
   const etag = { ETag: { description: 'For `If-Match`.', schema: { type: 'string' } } };
   return {
     200: { description: 'Done.', content, ...(guarded === true ? { headers: etag } : {}) },
   };
 }
 
-function bodyOf(schema: Described['schema']): object {
+function bodyOf(schema: Described['schema'], named: Named): object {
   if (schema?.maxBytes !== undefined)
     return { requestBody: { required: true, content: { 'application/octet-stream': { schema: {} } } } };
   if (schema?.body === undefined) return {};
-  return { requestBody: { required: true, content: { 'application/json': { schema: jsonSchema(schema.body) } } } };
+  const content = { 'application/json': { schema: jsonSchema(schema.body, 'input', named) } };
+  return { requestBody: { required: true, content } };
 }
 
 /** Every name in the path is a parameter, also where the route left it to its handler. */
-function parametersOf(place: 'path' | 'query', schema: z.ZodType | undefined, all: readonly string[]): object[] {
-  const { properties = {}, required = [] } = (schema === undefined ? {} : jsonSchema(schema)) as {
+function parametersOf(
+  place: 'path' | 'query',
+  schema: z.ZodType | undefined,
+  all: readonly string[],
+  named: Named,
+): object[] {
+  const { properties = {}, required = [] } = (schema === undefined ? {} : jsonSchema(schema, 'input', named)) as {
     readonly properties?: { readonly [name: string]: JsonSchema };
     readonly required?: readonly string[];
   };
@@ -145,10 +150,23 @@ function header(name: string, required: boolean, description: string): object {
   return { name, in: 'header', required, description, schema: { type: 'string' } };
 }
 
-/** What may be sent: the input side of the schema, before defaults and transformations. */
-function jsonSchema(schema: z.ZodType): JsonSchema {
-  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
-  return rest;
+/**
+ * Of what may be sent, the input side of the schema, before defaults and transformations; of what comes back, the output
+ * side. What has a name goes into `named`, and is referred to.
+ */
+function jsonSchema(schema: z.ZodType, io: 'input' | 'output', named: Named): JsonSchema {
+  const { $schema: _dialect, $defs = {}, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  for (const [name, definition] of Object.entries($defs)) {
+    const moved = referringToComponents(definition);
+    if (named[name] !== undefined && !isDeepStrictEqual(named[name], moved))
+      throw new TypeError(`two schemas have the name ${name}`);
+    named[name] = moved;
+  }
+  return referringToComponents(rest);
+}
+
+function referringToComponents(schema: object): JsonSchema {
+  return JSON.parse(JSON.stringify(schema).replaceAll('"#/$defs/', '"#/components/schemas/')) as JsonSchema;
 }
 
 /** `/v1/audit/:path{tile/.+}` is `/v1/audit/{path}`. */

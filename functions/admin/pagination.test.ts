@@ -1,6 +1,7 @@
 /** Every list that can grow: pages that join to the whole, cursors that nobody can bend, limits, and additions meanwhile. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { z } from 'zod';
 import { createApiToken } from '../../lib/access/api-tokens.ts';
 import { localAdminCaller } from '../../lib/access/caller.ts';
 import { localAdmin } from '../../lib/access/principal.ts';
@@ -253,4 +254,29 @@ test('who sees only their own API tokens sees every page of them, and no page of
     owners,
     Array.from({ length: 8 }, () => 'olga'),
   );
+});
+
+test('a route that answers a list is paged, or cannot grow', async () => {
+  const { routes } = await createAdminWorld();
+  /** What bounds each of them. */
+  const bounded: { readonly [path: string]: string } = {
+    '/v1/rings': 'maxRings in lib/artifacts/rings.ts',
+    '/v1/secrets/:path/versions': 'versionsKept in lib/secrets/local.ts; about 100 in Secrets Manager',
+    '/v1/secret-reveals': 'maxOpen in lib/secrets/reveal.ts',
+    '/v1/siem/destinations': 'maxDestinations in lib/siem/manage.ts',
+    '/v1/audit/events': 'its own limit; the next one is asked for by `after`',
+  };
+  const shapeOf = (schema: unknown) => (schema instanceof z.ZodObject ? schema.shape : {});
+  const listing = routes.filter(({ method, answer }) => method === 'GET' && 'items' in shapeOf(answer));
+  const paged = listing.filter(({ schema }) => 'cursor' in shapeOf(schema?.query)).map(({ path }) => path);
+  assert.deepEqual(
+    listing
+      .map(({ path }) => path)
+      .filter((path) => !paged.includes(path))
+      .sort(),
+    Object.keys(bounded).sort(),
+  );
+  // Those that are walked above, and the log, whose cursor is an index.
+  const walked = lists.map(({ path }) => path.replace(one, ':uuid').split('?')[0]);
+  assert.deepEqual(paged.toSorted(), [...new Set([...walked, '/v1/audit/entries'])].sort());
 });

@@ -1,5 +1,6 @@
 /** Problem details (RFC 9457): the one place where anything becomes an HTTP error, and where it is decided what a caller learns. */
 import type { Logger } from 'pino';
+import { z } from 'zod';
 import { AccessError } from '../../lib/access/errors.ts';
 import { RolloutError } from '../../lib/artifacts/rollout-errors.ts';
 import { AuditError } from '../../lib/audit/port.ts';
@@ -10,6 +11,7 @@ import { SecretsError } from '../../lib/secrets/errors.ts';
 import { SiemError } from '../../lib/siem/errors.ts';
 import { IntegrityError } from '../../lib/siem/sealed-reader.ts';
 import { StoreError } from '../../lib/store/port.ts';
+import type { View } from './view.ts';
 
 /** The permanent names of what can go wrong; `type` is `urn:holdfast:problem:<name>`. */
 export type ProblemName =
@@ -19,6 +21,8 @@ export type ProblemName =
   | 'method-not-allowed'
   | 'invalid-request'
   | 'too-large'
+  | 'headers-too-large'
+  | 'too-slow'
   | 'unsupported-media-type'
   | 'conflict'
   | 'precondition-failed'
@@ -35,6 +39,8 @@ export const statuses: Record<ProblemName, { readonly status: number; readonly t
   'method-not-allowed': { status: 405, title: 'Method not allowed' },
   'invalid-request': { status: 400, title: 'The request is not valid' },
   'too-large': { status: 413, title: 'The request is too large' },
+  'headers-too-large': { status: 431, title: 'The head of the request is too large' },
+  'too-slow': { status: 408, title: 'The request did not come in time' },
   'unsupported-media-type': { status: 415, title: 'The media type is not supported' },
   conflict: { status: 409, title: 'The request conflicts with the present state' },
   'precondition-failed': { status: 412, title: 'It was changed since you saw it' },
@@ -45,14 +51,17 @@ export const statuses: Record<ProblemName, { readonly status: number; readonly t
   internal: { status: 500, title: 'Internal error' },
 };
 
-/** As it goes over the wire. `reason` is the stable code of the refusing domain, where there is one. */
-export type ProblemDetails = {
-  readonly type: string;
-  readonly title: string;
-  readonly status: number;
-  readonly detail?: string;
-  readonly reason?: string;
-};
+/** As it goes over the wire. */
+export const problemDetails = z
+  .strictObject({
+    type: z.enum(Object.keys(statuses).map((name) => `urn:holdfast:problem:${name as ProblemName}` as const)),
+    title: z.string(),
+    status: z.int().min(400).max(599),
+    detail: z.string().optional(),
+    reason: z.string().optional().meta({ description: 'The stable code of what refused, where there is one.' }),
+  })
+  .meta({ id: 'Problem' });
+export type ProblemDetails = View<typeof problemDetails>;
 
 /** Thrown by routes. `detail` is shown to the caller, `cause` never. */
 export class Problem extends Error {
@@ -81,6 +90,16 @@ export function problemResponse(error: unknown, logger: Logger): Response {
   const problem = toProblem(error);
   if (problem.problem === 'internal') logger.error({ err: error }, 'a route failed');
   else if (problem.problem === 'unavailable') logger.warn({ err: error }, 'a route was refused for want of a resource');
+  const { status, headers, body } = problemMessage(problem);
+  return new Response(body, { status, headers });
+}
+
+/** A problem as the parts of an HTTP message. */
+export function problemMessage(problem: Problem): {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+} {
   const { status, title } = statuses[problem.problem];
   const details: ProblemDetails = {
     type: `urn:holdfast:problem:${problem.problem}`,
@@ -94,7 +113,23 @@ export function problemResponse(error: unknown, logger: Logger): Response {
   if (status === 401) headers['www-authenticate'] = 'Bearer realm="holdfast"';
   // RFC 9110 §10.2.3: whole seconds.
   if (problem.retryAfterMs !== undefined) headers['retry-after'] = String(Math.ceil(problem.retryAfterMs / 1000));
-  return new Response(JSON.stringify(details), { status, headers });
+  return { status, headers, body: JSON.stringify(details) };
+}
+
+/** What stands in the place of an answer when what came is no request (RFC 9112), or more of one than is read. */
+export function unreadableRequest(status: 400 | 408 | 431): ReturnType<typeof problemMessage> {
+  switch (status) {
+    case 400:
+      return problemMessage(new Problem('invalid-request', 'this is not a request of HTTP/1.1'));
+    case 408:
+      return problemMessage(new Problem('too-slow', 'the request was not whole in time'));
+    case 431:
+      return problemMessage(
+        new Problem('headers-too-large', 'a request line and its header fields have 16 KiB at most'),
+      );
+    default:
+      return status satisfies never;
+  }
 }
 
 export function toProblem(error: unknown): Problem {

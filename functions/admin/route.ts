@@ -3,8 +3,14 @@ import type { z } from 'zod';
 import type { Caller } from '../../lib/access/caller.ts';
 import type { Permission } from '../../lib/access/permissions.ts';
 import type { Principal } from '../../lib/access/principal.ts';
+import type { Frozen } from './view.ts';
 
-export type MediaType = 'application/octet-stream' | 'text/event-stream' | 'text/html' | 'text/plain';
+export type MediaType =
+  | 'application/octet-stream'
+  | 'application/x-ndjson'
+  | 'text/event-stream'
+  | 'text/html'
+  | 'text/plain';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
@@ -36,7 +42,12 @@ type Schemas<Params, Filters, Body> = {
   readonly maxBytes?: number;
 };
 
-type RouteSpec<Params, Filters, Body> = {
+/** What comes back when it succeeds: JSON of a schema, another media type, or, as the caller asks, either. */
+export type Answers<Answer> =
+  | { readonly answer: z.ZodType<Answer>; readonly produces?: MediaType }
+  | { readonly answer?: undefined; readonly produces: MediaType };
+
+type RouteSpec<Params, Filters, Body, Answer> = Answers<Answer> & {
   readonly method: Method;
   /** As `/v1/nodes/:uuid`. */
   readonly path: string;
@@ -44,27 +55,26 @@ type RouteSpec<Params, Filters, Body> = {
   readonly schema?: Schemas<Params, Filters, Body>;
   /** Two people may edit it: the answer carries an `ETag`, and a change must name it in `If-Match`. */
   readonly guarded?: true;
-  /** The media type of the answer, where it is not JSON. */
-  readonly produces?: MediaType;
-  /** The answer as JSON, or a whole `Response`. */
-  handler(input: RouteInput<Params, Filters, Body>): Promise<object>;
+  /** The answer as JSON, or a whole `Response`, of which the tests alone know that it is as described. */
+  handler(input: RouteInput<Params, Filters, Body>): Promise<Frozen<NoInfer<Answer>> | Response>;
 };
 
 /** A route with its input types erased: what the app mounts and the tests walk. */
-export type Route = RouteSpec<unknown, unknown, unknown>;
+export type Route = RouteSpec<unknown, unknown, unknown, object>;
 
-/** Declares a route. The types of `params`, `query` and `body` follow from the schemas. */
-export function route<Params = undefined, Filters = undefined, Body = undefined>(
-  spec: RouteSpec<Params, Filters, Body>,
+/** Declares a route. The types of `params`, `query`, `body` and of the answer follow from the schemas. */
+export function route<Params = undefined, Filters = undefined, Body = undefined, Answer = never>(
+  spec: RouteSpec<Params, Filters, Body, Answer>,
 ): Route {
   // Sound because the app gives each handler only what this route's own schemas returned.
   return spec as unknown as Route;
 }
 
 /** A route whose body is raw bytes. */
-export function bytesRoute<Params = undefined>(
-  spec: Omit<RouteSpec<Params, undefined, Uint8Array>, 'schema'> & {
+export function bytesRoute<Params = undefined, Answer = never>(
+  spec: Omit<RouteSpec<Params, undefined, Uint8Array, Answer>, 'schema' | 'answer'> & {
     readonly schema: { readonly params?: z.ZodType<Params>; readonly maxBytes: number };
+    readonly answer: z.ZodType<Answer>;
   },
 ): Route {
   return spec as unknown as Route;

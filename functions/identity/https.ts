@@ -1,7 +1,7 @@
 /** The HTTPS listener: TLS 1.3 only, with deadlines for peers that stall. Used for every Hono app of a server. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 
 export type HttpsOptions = {
@@ -13,6 +13,11 @@ export type HttpsOptions = {
   readonly port: number;
   /** Looks at a request before anything is made of it; true when it has answered, or nobody is to. */
   readonly gate?: (incoming: IncomingMessage, outgoing: ServerResponse) => boolean;
+  /** The answer to what can't be read as a request: not HTTP, not in time, or with too large a head. */
+  readonly unreadable?: (status: 400 | 408 | 431) => {
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: string;
+  };
 };
 
 export interface HttpsListener {
@@ -25,7 +30,10 @@ export interface HttpsListener {
 }
 
 /** Resolves once the port is bound; rejects with the system's error when it can't be. */
-export async function serveHttps({ app, tls, host, port, gate }: HttpsOptions): Promise<HttpsListener> {
+export async function serveHttps(options: HttpsOptions): Promise<HttpsListener> {
+  const { app, tls, host, port, gate } = options;
+  /** How many answers are under way on each connection. */
+  const answering = new WeakMap<Socket, number>();
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   const server = createServer(
     {
@@ -38,9 +46,19 @@ export async function serveHttps({ app, tls, host, port, gate }: HttpsOptions): 
       keepAliveTimeout: 15_000,
       maxHeaderSize: 16 * 1024,
     },
-    (incoming, outgoing) => (gate?.(incoming, outgoing) ? undefined : listener(incoming, outgoing)),
+    (incoming, outgoing) => {
+      const { socket } = incoming;
+      answering.set(socket, (answering.get(socket) ?? 0) + 1);
+      outgoing.once('close', () => answering.set(socket, (answering.get(socket) ?? 1) - 1));
+      return gate?.(incoming, outgoing) ? undefined : listener(incoming, outgoing);
+    },
   );
   server.maxConnections = 10_000;
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    // Into the middle of another answer nothing is written.
+    if (error.code === 'ECONNRESET' || !socket.writable || (answering.get(socket) ?? 0) > 0) socket.destroy();
+    else socket.end(refusal(unreadableStatuses[error.code ?? ''] ?? 400, options.unreadable));
+  });
 
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -67,4 +85,18 @@ export async function serveHttps({ app, tls, host, port, gate }: HttpsOptions): 
       return closing;
     },
   };
+}
+
+/** As Node itself tells them apart (node:http, "Event: 'clientError'"). */
+const unreadableStatuses: { readonly [code: string]: 408 | 431 } = {
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+  HPE_HEADER_OVERFLOW: 431,
+};
+
+/** The last message of a connection. */
+function refusal(status: 400 | 408 | 431, unreadable: HttpsOptions['unreadable']): string {
+  const { headers, body } = unreadable?.(status) ?? { headers: {}, body: '' };
+  const fields = { ...headers, 'content-length': String(Buffer.byteLength(body)), connection: 'close' };
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`;
 }

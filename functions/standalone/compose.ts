@@ -19,6 +19,7 @@ import { openBlobDirectory } from '../../lib/store/blobs-directory.ts';
 import { openSqliteStore } from '../../lib/store/sqlite.ts';
 import { createAdminApp } from '../admin/app.ts';
 import { createGate, refusalOf } from '../admin/bad-credentials.ts';
+import { unreadableRequest } from '../admin/problem.ts';
 import { loginRoutes } from '../admin/routes/login.ts';
 import { webPageRoutes } from '../admin/routes/web-page.ts';
 import { adminRoutes } from '../admin/routes.ts';
@@ -199,6 +200,7 @@ async function start(options: StandaloneOptions, closing: ReturnType<typeof clos
       host: config.listen,
       port: config.ports.api,
       gate: createGate({ audit }, await refusalOf(adminApp)),
+      unreadable: unreadableRequest,
     }),
   );
   closing.add(() => https.close());

@@ -27,6 +27,8 @@ export interface Provider {
   /** Attacker-controlled input of both steps is parsed by these. */
   readonly beginSchema: z.ZodType;
   readonly finishSchema: z.ZodType;
+  /** What the answer to the first step may be, for the API's description. */
+  readonly begunSchemas: readonly z.ZodObject[];
   /** Throws `AccessError`. */
   begin(input: unknown): Promise<Begun>;
   /** Throws `AccessError` `refused` or `throttled`; `loginId` is what the client presented, if anything. */
@@ -39,6 +41,7 @@ export function defineProvider<Begin, Finish>(provider: {
   readonly facts: { readonly [name: string]: string };
   readonly beginSchema: z.ZodType<Begin>;
   readonly finishSchema: z.ZodType<Finish>;
+  readonly begunSchemas: readonly z.ZodObject[];
   begin(input: Begin): Promise<Begun>;
   finish(input: Finish, loginId: string | undefined): Promise<Finished>;
 }): Provider {

@@ -251,6 +251,18 @@ const union = z.discriminatedUnion('kind', [
   eventbridge,
 ]);
 
+/** As it is shown: to who may not change it, a URL is its origin and `/…`. */
+const shownUrl = z.string().regex(/^https:\/\/[\x21-\x7e]+(?:\/…)?$/);
+type Option = (typeof union.options)[number];
+export const shownConfig = z.discriminatedUnion(
+  'kind',
+  union.options.map((option: Option) => {
+    if (!('url' in option.shape)) return option;
+    const url = option.shape.url instanceof z.ZodOptional ? shownUrl.optional() : shownUrl;
+    return option.extend({ url });
+  }) as unknown as typeof union.options,
+);
+
 /** Rules that hold between fields. */
 export const destinationConfig = union.superRefine((config, context) => {
   const problem = pairProblem(config);

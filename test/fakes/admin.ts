@@ -20,6 +20,7 @@ import type { SecretsProvider } from '../../lib/secrets/provider.ts';
 import { createMemoryBlobs } from '../../lib/store/blobs-memory.ts';
 import type { Store } from '../../lib/store/port.ts';
 import { createAccessWorld } from './access.ts';
+import { held } from './answers.ts';
 import type { FakeAudit } from './audit.ts';
 import { createMemorySecrets } from './secrets.ts';
 
@@ -70,8 +71,11 @@ export async function createAdminWorld(options: AdminWorldOptions = {}) {
     secrets: options.secrets ?? createMemorySecrets({ 'db/password': 'x' }),
     reveals: true,
   };
-  const routes = adminRoutes(routeDeps);
-  const open = [...webPageRoutes(), ...loginRoutes({ ...sessions, provider, source: () => 'test', rateLimit: ample })];
+  const routes = adminRoutes(routeDeps).map(held);
+  const open = [
+    ...webPageRoutes(),
+    ...loginRoutes({ ...sessions, provider, source: () => 'test', rateLimit: ample }),
+  ].map(held);
   const makeApp = () =>
     createAdminApp(
       {

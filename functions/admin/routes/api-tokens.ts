@@ -16,25 +16,33 @@ import { requireUser } from '../../../lib/access/users.ts';
 import { formatListingPosition, parseListingPosition } from '../../../lib/store/listing.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
+import { pageSchema, permission, shortId, time, type View } from '../view.ts';
 import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 
+const apiTokenView = z
+  .strictObject({
+    id: shortId,
+    name: z.string(),
+    owner: z.string(),
+    state: z.enum(['active', 'revoked', 'expired']),
+    /** Absent: all that its owner may do. */
+    scope: z.array(permission).optional(),
+    created: time,
+    createdBy: z.string(),
+    expires: time.optional(),
+    /** Within the hour. */
+    used: time.optional(),
+    revoked: time.optional(),
+  })
+  .meta({ id: 'ApiToken', description: 'Never the token, nor its hash.' });
 /** An API token as the API shows it: never the token, nor its hash. */
-export type ApiTokenView = {
-  readonly id: string;
-  readonly name: string;
-  readonly owner: string;
-  readonly state: 'active' | 'revoked' | 'expired';
-  readonly scope?: readonly string[];
-  readonly created: string;
-  readonly createdBy: string;
-  readonly expires?: string;
-  /** Within the hour. */
-  readonly used?: string;
-  readonly revoked?: string;
-};
+export type ApiTokenView = View<typeof apiTokenView>;
 
+const mintedApiToken = apiTokenView
+  .extend({ token: z.string() })
+  .meta({ id: 'MintedApiToken', description: '`token` is shown this once.' });
 /** The answer to minting; `token` is shown this once. */
-export type MintedApiToken = ApiTokenView & { readonly token: string };
+export type MintedApiToken = View<typeof mintedApiToken>;
 
 const params = z.strictObject({ id: z.string().regex(/^[0-9a-f]{16}$/, 'a token id has 16 hexadecimal digits') });
 const owner = z.string().min(1).max(256);
@@ -61,6 +69,7 @@ export function apiTokenRoutes(deps: ApiTokenDeps): Route[] {
       path: '/v1/api-tokens',
       permission: 'tokens.write',
       schema: { body: newToken },
+      answer: mintedApiToken,
       handler: async ({ caller, body }) => {
         const named = ownerFor(caller, body.owner);
         if (named === undefined)
@@ -74,7 +83,7 @@ export function apiTokenRoutes(deps: ApiTokenDeps): Route[] {
           scope,
           ttlMs: body.ttlMs,
         });
-        return { ...view(record, deps.now()), token } satisfies MintedApiToken;
+        return { ...view(record, deps.now()), token };
       },
     }),
     route({
@@ -82,6 +91,7 @@ export function apiTokenRoutes(deps: ApiTokenDeps): Route[] {
       path: '/v1/api-tokens',
       permission: 'tokens.write',
       schema: { query: z.strictObject({ ...pageQuery, owner: owner.optional() }) },
+      answer: pageSchema(apiTokenView),
       handler: async ({ caller, query: { limit, cursor, ...filters } }): Promise<PageOf<ApiTokenView>> => {
         const isAll = grantFor(caller, 'tokens.write') === 'all';
         const of = isAll && filters.owner === undefined ? undefined : ownerFor(caller, filters.owner);
@@ -97,6 +107,7 @@ export function apiTokenRoutes(deps: ApiTokenDeps): Route[] {
       path: '/v1/api-tokens/:id/revoke',
       permission: 'tokens.write',
       schema: { params, body: z.strictObject({}) },
+      answer: apiTokenView,
       handler: async ({ caller, ...input }) => {
         const token = await findApiToken(deps.store, input.params.id);
         // Somebody else's token is one that is not there, for who may see only their own.

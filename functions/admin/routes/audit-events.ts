@@ -19,6 +19,8 @@ import {
 import { type Store, StoreError } from '../../../lib/store/port.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
+import { count, sha256, type View } from '../view.ts';
+import { checkpointView } from './audit.ts';
 
 type EventRouteDeps = {
   readonly store: Store;
@@ -27,25 +29,33 @@ type EventRouteDeps = {
   readonly descriptor: FleetDescriptor;
 };
 
-/** An entry as it is pulled. `raw` is its exact text: SHA-256 of its UTF-8 bytes is `body`. */
-export type PulledEvent = {
-  /** `<log>:<seq>` */
-  readonly id: string;
-  readonly seq: number;
-  readonly body: string;
-  readonly chain: string;
-  readonly previous: string;
-  readonly raw: string;
-};
-
-export type PulledPage = {
-  readonly log: string;
-  readonly items: readonly PulledEvent[];
-  /** The `after` of the following request: the sequence of the newest item, or what was asked for. */
-  readonly after?: number;
-  readonly head: SealedHead;
-  readonly checkpoint?: { readonly size: number; readonly note: string };
-};
+const pulledPage = z
+  .strictObject({
+    log: z.string(),
+    items: z.array(
+      z.strictObject({
+        /** `<log>:<seq>` */
+        id: z.string(),
+        seq: count,
+        body: sha256,
+        chain: sha256,
+        previous: sha256,
+        /** The entry's exact text: SHA-256 of its UTF-8 bytes is `body`. */
+        raw: z.string(),
+      }),
+    ),
+    /** The `after` of the following request: the sequence of the newest item, or what was asked for. */
+    after: count.optional(),
+    /** How many entries are sealed, and C(size − 1). */
+    head: z.strictObject({ size: count, chain: sha256 }),
+    checkpoint: checkpointView.optional(),
+  })
+  .meta({
+    id: 'PulledEntries',
+    description: 'Sealed entries with their exact text; `after` goes into the next request.',
+  });
+/** Entries as they are pulled. `raw` is the exact text of one: SHA-256 of its UTF-8 bytes is `body`. */
+export type PulledPage = View<typeof pulledPage>;
 
 const maxWaitSeconds = 30;
 const maxPolls = 100;
@@ -78,6 +88,8 @@ export function auditEventRoutes(deps: EventRouteDeps): Route[] {
       path: '/v1/audit/events',
       permission: 'audit.read',
       schema: { query },
+      answer: pulledPage,
+      produces: 'application/x-ndjson',
       handler: async ({ principal, query: { after, limit, wait, format }, signal, stillAllowed }) => {
         const from = after === undefined ? 0 : after + 1;
         let head = await reader.head();
@@ -152,7 +164,7 @@ async function take(reader: SealedReader, from: number, limit: number, head: Sea
   return entries;
 }
 
-function pulled(origin: string, { seq, body, chain, previous, raw }: SealedEntry): PulledEvent {
+function pulled(origin: string, { seq, body, chain, previous, raw }: SealedEntry): PulledPage['items'][number] {
   return { id: `${origin}:${seq}`, seq, body, chain, previous, raw: Buffer.from(raw).toString('utf8') };
 }
 

@@ -12,6 +12,7 @@ import type { FleetDescriptor } from '../../../lib/identity/descriptor.ts';
 import type { Store } from '../../../lib/store/port.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
+import { count, json, pageSchema, role, sha256, time, type View } from '../view.ts';
 import { type PageOf, pageQuery } from './page.ts';
 import { readPublished } from './published.ts';
 
@@ -22,17 +23,45 @@ type AuditRouteDeps = {
   readonly descriptor: FleetDescriptor;
 };
 
+export const checkpointView = z
+  .strictObject({ size: count, note: z.string() })
+  .meta({ id: 'Checkpoint', description: 'A signed note (C2SP tlog-checkpoint), and the size that it is for.' });
 /** The newest checkpoint: a signed note (C2SP tlog-checkpoint), and the size that it is for. */
-export type CheckpointView = { readonly size: number; readonly note: string };
+export type CheckpointView = View<typeof checkpointView>;
 
+const entryView = z
+  .strictObject({
+    index: count,
+    /** SHA-256 of the entry's bytes. */
+    body: sha256,
+    /** C(index). */
+    chain: sha256,
+    entry: z.strictObject({
+      v: z.literal(1),
+      log: z.string(),
+      lane: z.string(),
+      n: count,
+      prev: sha256,
+      seen: z.strictObject({ size: count, root: sha256 }),
+      ts: time,
+      op: z.strictObject({
+        id: z.string(),
+        code: z.string(),
+        type: z.string(),
+        phase: z.enum(['done', 'intent', 'outcome']),
+      }),
+      actor: z.strictObject({ id: z.string(), kind: z.string(), role: role.optional(), auth: z.string() }),
+      object: z.strictObject({ kind: z.string(), id: z.string() }),
+      outcome: z.enum(['success', 'failure', 'denied', 'pending', 'unknown']),
+      detail: z.record(z.string(), json),
+    }),
+  })
+  .meta({
+    id: 'AuditEntry',
+    description: 'Where an entry stands, what it says, and the hashes that it is checked by.',
+  });
 /** An entry as the API shows it: where it stands, what it says, and the hashes by which both can be checked. */
-export type EntryView = {
-  readonly index: number;
-  /** Hex SHA-256 of the entry's bytes, and hex C(index). */
-  readonly body: string;
-  readonly chain: string;
-  readonly entry: Entry;
-};
+export type EntryView = Omit<View<typeof entryView>, 'entry'> & { readonly entry: Entry };
 
 const entriesQuery = z.strictObject({
   ...pageQuery,
@@ -66,6 +95,7 @@ export function auditRoutes(deps: AuditRouteDeps): Route[] {
       path: '/v1/audit/entries',
       permission: 'audit.read',
       schema: { query: entriesQuery },
+      answer: pageSchema(entryView),
       handler: ({ principal, query }) => pageOfEntries(deps, principal, query),
     }),
     route({
@@ -80,6 +110,7 @@ export function auditRoutes(deps: AuditRouteDeps): Route[] {
       method: 'GET',
       path: '/v1/audit/checkpoint',
       permission: 'audit.read',
+      answer: checkpointView,
       handler: (): Promise<CheckpointView> => readPublished(deps),
     }),
     // A POST, because it leaves an entry: the export of the whole log up to the checkpoint that it answers with.
@@ -88,6 +119,7 @@ export function auditRoutes(deps: AuditRouteDeps): Route[] {
       path: '/v1/audit/export',
       permission: 'audit.read',
       schema: { body: z.strictObject({}) },
+      answer: checkpointView,
       handler: async ({ principal }): Promise<CheckpointView> => {
         const published = await readPublished(deps);
         if (published.size === 0) throw new Problem('not-found', 'nothing is published yet; try again in a second');
@@ -137,7 +169,7 @@ async function pageOfEntries(
   );
   const lowest = entries.reduce((least, { index }) => Math.min(least, index), Number.MAX_SAFE_INTEGER);
   await recordRead(deps, principal, entries.length === 0 ? 0 : lowest, entries.length);
-  return { items: entries.map(entryView), ...(next === undefined ? {} : { next: String(next) }) };
+  return { items: entries.map(viewOf), ...(next === undefined ? {} : { next: String(next) }) };
 }
 
 /** One entry with its proof (C2SP tlog-proof), which holds the entry: reading it is recorded as any other read. */
@@ -149,7 +181,7 @@ async function proofOf(deps: AuditRouteDeps, principal: Principal, index: number
   return new Response(formatProof(proof), { headers: { 'content-type': 'text/plain; charset=utf-8' } });
 }
 
-function entryView({ index, body, chain, entry }: ListedEntry): EntryView {
+function viewOf({ index, body, chain, entry }: ListedEntry): EntryView {
   return { index, body, chain, entry };
 }
 

@@ -15,33 +15,52 @@ import {
   fleetPosture,
   type NodePosture,
   nodeDays,
+  nodePosture,
   type PostureView,
+  postureView,
 } from '../compliance.ts';
 import { Problem } from '../problem.ts';
 import { bytesRoute, type Route, route } from '../route.ts';
+import { count, pageSchema, releaseRef, sha256, time, type View } from '../view.ts';
+import { checkpointView } from './audit.ts';
 import { parseUuidPosition } from './nodes.ts';
 import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 import { readPublished } from './published.ts';
 
-export type DocumentView = {
-  readonly name: string;
-  readonly sha256: string;
-  readonly bytes: number;
-  readonly uploaded: string;
-  readonly uploadedBy: string;
-};
+const documentView = z
+  .strictObject({ name: z.string(), sha256, bytes: count, uploaded: time, uploadedBy: z.string() })
+  .meta({ id: 'ComplianceDocument' });
+export type DocumentView = View<typeof documentView>;
 
-export type EvidenceView = {
-  readonly fleet: string;
-  readonly generated: string;
-  readonly release?: { readonly number: number; readonly digest: string };
-  readonly posture: PostureView;
-  /** What this server finds in its own published log; an auditor verifies the checkpoint with other tools. */
-  readonly verification?: Verdicts;
-  /** The newest signed checkpoint: a note that fixes every entry, and shows none. */
-  readonly checkpoint: { readonly size: number; readonly note: string };
-  readonly documents: readonly DocumentView[];
-};
+const verdict = z.strictObject({
+  verdict: z.enum(['pass', 'fail', 'not_checked']),
+  reason: z.string(),
+  /** The first entry that is known to be bad. */
+  index: count.optional(),
+});
+const verdictsView = z
+  .strictObject({
+    ...{ integrity: verdict, completeness: verdict, freshness: verdict, anchoring: verdict, witnessing: verdict },
+    size: count.optional(),
+    root: sha256.optional(),
+    chain: sha256.optional(),
+  })
+  .meta({ id: 'Verdicts', description: 'What this server finds in its own published log, one verdict a question.' });
+
+const evidenceView = z
+  .strictObject({
+    fleet: z.string(),
+    generated: time,
+    release: releaseRef.optional(),
+    posture: postureView,
+    /** What this server finds in its own published log; an auditor verifies the checkpoint with other tools. */
+    verification: verdictsView.optional(),
+    /** The newest signed checkpoint: a note that fixes every entry, and shows none. */
+    checkpoint: checkpointView,
+    documents: z.array(documentView),
+  })
+  .meta({ id: 'Evidence' });
+export type EvidenceView = View<typeof evidenceView>;
 
 type RouteDeps = ComplianceDeps & { readonly audit: AuditLog };
 
@@ -70,6 +89,7 @@ function reportRoutes(deps: RouteDeps): Route[] {
       path: '/v1/compliance/posture',
       permission: 'compliance.read',
       schema: { query: z.strictObject({ days }) },
+      answer: postureView,
       handler: ({ query }): Promise<PostureView> => fleetPosture(deps, query.days),
     }),
     route({
@@ -77,12 +97,14 @@ function reportRoutes(deps: RouteDeps): Route[] {
       path: '/v1/compliance/nodes',
       permission: 'compliance.read',
       schema: { query: z.strictObject({ ...pageQuery, days }) },
+      answer: pageSchema(nodePosture),
       handler: ({ query }) => pageOfNodes(deps, query),
     }),
     route({
       method: 'GET',
       path: '/v1/compliance/verification',
       permission: 'compliance.read',
+      answer: verdictsView,
       handler: async (): Promise<Verdicts> => {
         const verdicts = await verify();
         if (verdicts === undefined) throw new Problem('not-found', 'nothing is published yet; try again in a second');
@@ -95,6 +117,7 @@ function reportRoutes(deps: RouteDeps): Route[] {
       path: '/v1/compliance/evidence',
       permission: 'compliance.read',
       schema: { body: z.strictObject({ days: z.int().min(1).max(90).default(30) }) },
+      answer: evidenceView,
       handler: async ({ principal, body }): Promise<EvidenceView> => {
         const checkpoint = await readPublished(deps);
         const { descriptor } = deps;
@@ -113,7 +136,7 @@ function reportRoutes(deps: RouteDeps): Route[] {
           posture: await fleetPosture(deps, body.days),
           ...(verification === undefined ? {} : { verification }),
           checkpoint,
-          documents: await Array.fromAsync(everyItem(deps.store, { pk: documents }), documentView),
+          documents: await Array.fromAsync(everyItem(deps.store, { pk: documents }), documentViewOf),
         };
       },
     }),
@@ -128,11 +151,12 @@ function documentRoutes(deps: RouteDeps): Route[] {
       path: '/v1/compliance/documents',
       permission: 'compliance.read',
       schema: { query: z.strictObject(pageQuery) },
+      answer: pageSchema(documentView),
       // By name, which is how they are kept.
       handler: async ({ query: { limit, cursor } }): Promise<PageOf<DocumentView>> => {
         const after = positionOf('documents', cursor, (text) => text);
         const page = await deps.store.query({ pk: documents, limit, ...(after === undefined ? {} : { after }) });
-        return pageOf('documents', page.items.map(documentView), page.next);
+        return pageOf('documents', page.items.map(documentViewOf), page.next);
       },
     }),
     bytesRoute({
@@ -140,13 +164,14 @@ function documentRoutes(deps: RouteDeps): Route[] {
       path: '/v1/compliance/documents/:name',
       permission: 'compliance.docs.write',
       schema: { params, maxBytes: maxBlobBytes },
+      answer: documentView,
       handler: async ({ principal, body, ...input }) => {
         const { name } = input.params;
-        const sha256 = await deps.blobs.put(body);
+        const digest = await deps.blobs.put(body);
         const item = {
           pk: documents,
           sk: name,
-          sha256,
+          sha256: digest,
           bytes: body.length,
           uploadedAt: deps.now(),
           uploadedBy: principal.id,
@@ -157,14 +182,14 @@ function documentRoutes(deps: RouteDeps): Route[] {
             actor: principal,
             object: { kind: 'document', id: name },
             outcome: 'success',
-            detail: { sha256, bytes: body.length, name },
+            detail: { sha256: digest, bytes: body.length, name },
           },
           [{ kind: 'put', item, when: { kind: 'absent' } }],
         );
         // Evidence is added to, not changed.
         if (!outcome.ok)
           throw new Problem('conflict', `there is a document ${JSON.stringify(name)} already`, { reason: 'exists' });
-        return documentView(item);
+        return documentViewOf(item);
       },
     }),
     route({
@@ -175,7 +200,7 @@ function documentRoutes(deps: RouteDeps): Route[] {
       schema: { params },
       handler: async (input) => {
         const item = await deps.store.get({ pk: documents, sk: input.params.name });
-        const bytes = item && (await deps.blobs.get(parseBlobDigest(documentView(item).sha256)));
+        const bytes = item && (await deps.blobs.get(parseBlobDigest(documentViewOf(item).sha256)));
         if (bytes === undefined) throw new Problem('not-found', 'there is no such document');
         // Somebody's file: to be kept, never to be shown as a page of ours.
         const headers = { 'content-type': 'application/octet-stream', 'content-disposition': 'attachment' };
@@ -217,7 +242,7 @@ const storedDocument = z.object({
   uploadedBy: z.string(),
 });
 
-function documentView(item: Item): DocumentView {
-  const { sk, sha256, bytes, uploadedAt, uploadedBy } = storedDocument.parse(item);
-  return { name: sk, sha256, bytes, uploaded: isoTime(uploadedAt), uploadedBy };
+function documentViewOf(item: Item): DocumentView {
+  const { sk, sha256: digest, bytes, uploadedAt, uploadedBy } = storedDocument.parse(item);
+  return { name: sk, sha256: digest, bytes, uploaded: isoTime(uploadedAt), uploadedBy };
 }

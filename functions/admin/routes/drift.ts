@@ -2,32 +2,36 @@
 import { z } from 'zod';
 import { getNode, nodePartitions } from '../../../lib/identity/nodes.ts';
 import type { Item, Store } from '../../../lib/store/port.ts';
-import { type DriftCause, driftKey, isFlapping, parseDrift } from '../../gateway/drift.ts';
+import { driftKey, isFlapping, parseDrift } from '../../gateway/drift.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
+import { count, pageSchema, time, uuid, type View } from '../view.ts';
 import { nodeParams, parseUuidPosition } from './nodes.ts';
 import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 
-/** Every text in it came from the node. */
-export type DriftEventView = {
-  readonly at: string;
-  readonly run: string;
-  readonly cause: DriftCause;
-  readonly result: string;
-  readonly reason: string;
-  readonly release: number;
-};
-
-/** One resource of one node, its newest event first. */
-export type DriftView = {
-  readonly node: string;
-  readonly resource: string;
-  /** Came back from outside again and again within a day. */
-  readonly flapping: boolean;
-  /** How many of the kept events came from outside. */
-  readonly outside: number;
-  readonly events: readonly DriftEventView[];
-};
+const driftView = z
+  .strictObject({
+    node: uuid,
+    resource: z.string(),
+    /** Came back from outside again and again within a day. */
+    flapping: z.boolean(),
+    /** How many of the kept events came from outside. */
+    outside: count,
+    /** Newest first. */
+    events: z.array(
+      z.strictObject({
+        at: time,
+        run: uuid,
+        cause: z.enum(['outside', 'ours']),
+        result: z.string(),
+        reason: z.string(),
+        release: count,
+      }),
+    ),
+  })
+  .meta({ id: 'Drift', description: 'One resource of one node. Every text in it came from the node.' });
+/** One resource of one node, its newest event first. Every text in it came from the node. */
+export type DriftView = View<typeof driftView>;
 
 type DriftDeps = { readonly store: Store; readonly now: () => number };
 
@@ -46,6 +50,7 @@ export function driftRoutes(deps: DriftDeps): Route[] {
       path: '/v1/drift',
       permission: 'fleet.read',
       schema: { query: z.strictObject(driftQuery) },
+      answer: pageSchema(driftView),
       handler: ({ query }) => pageOfDrift(deps, query),
     }),
     route({
@@ -53,6 +58,7 @@ export function driftRoutes(deps: DriftDeps): Route[] {
       path: '/v1/nodes/:uuid/drift',
       permission: 'fleet.read',
       schema: { params: nodeParams, query: z.strictObject(driftQuery) },
+      answer: pageSchema(driftView),
       handler: async ({ params, query }): Promise<PageOf<DriftView>> => {
         if ((await getNode(deps.store, params.uuid)) === undefined)
           throw new Problem('not-found', `no node has the UUID ${params.uuid}`);

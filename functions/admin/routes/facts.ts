@@ -8,13 +8,17 @@ import type { Store } from '../../../lib/store/port.ts';
 import { factsKey } from '../../gateway/facts.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
+import { json, sha256, time, type View } from '../view.ts';
 import { nodeParams } from './nodes.ts';
 import { isoTime } from './page.ts';
 
 const stored = z.object({ facts: z.instanceof(Uint8Array), digest: z.string(), at: z.number() });
 
+const factsView = z
+  .strictObject({ reported: time, digest: sha256, facts: json })
+  .meta({ id: 'Facts', description: 'What a node said of its machine.' });
 /** Every text in `facts` came from the node. */
-export type FactsView = { readonly reported: string; readonly digest: string; readonly facts: Json };
+export type FactsView = Omit<View<typeof factsView>, 'facts'> & { readonly facts: Json };
 
 export function factRoutes(deps: { readonly store: Store }): Route[] {
   return [
@@ -23,6 +27,7 @@ export function factRoutes(deps: { readonly store: Store }): Route[] {
       path: '/v1/nodes/:uuid/facts',
       permission: 'fleet.read',
       schema: { params: nodeParams },
+      answer: factsView,
       handler: async ({ params }): Promise<FactsView> => {
         const item = await deps.store.get(factsKey(params.uuid));
         if (item === undefined) {

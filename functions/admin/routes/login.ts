@@ -9,6 +9,7 @@ import type { SessionDeps, Transport } from '../../../lib/access/sessions.ts';
 import { clearedCookie, formatLoginCookie, formatSessionCookie, readCookies } from '../cookies.ts';
 import { type OpenRoute, openRoute } from '../open-route.ts';
 import { Problem } from '../problem.ts';
+import { count, role, time, type View } from '../view.ts';
 import { isoTime } from './page.ts';
 
 export type LoginRouteDeps = SessionDeps & {
@@ -23,13 +24,18 @@ const defaultRateLimit: RateLimit = { burst: 100, perSecond: 10, maxKeys: 10_000
 
 export type LoginFacts = { readonly method: string; readonly [fact: string]: string };
 
+const loginAnswer = z
+  .strictObject({
+    user: z.string(),
+    role,
+    expires: time,
+    session: z.string().optional(),
+  })
+  .meta({ id: 'LoggedIn', description: '`session` is for a client that keeps it itself; a browser gets a cookie.' });
 /** For a client that keeps the session itself; a browser gets a cookie instead, and no secret in the answer. */
-export type LoginAnswer = {
-  readonly user: string;
-  readonly role: string;
-  readonly expires: string;
-  readonly session?: string;
-};
+export type LoginAnswer = View<typeof loginAnswer>;
+
+const pendingAnswer = z.strictObject({ pending: z.literal(true), retryAfterMs: count });
 
 const transport = z.enum(['cookie', 'bearer']).default('cookie');
 
@@ -46,12 +52,14 @@ export function loginRoutes(deps: LoginRouteDeps): OpenRoute[] {
     openRoute({
       method: 'GET',
       path: '/v1/login',
-      handler: async (): Promise<LoginFacts> => ({ method: provider.method, ...provider.facts }),
+      answer: factsSchema(provider),
+      handler: async () => ({ ...provider.facts, method: provider.method }),
     }),
     openRoute({
       method: 'POST',
       path: '/v1/login/begin',
       schema: { body: z.strictObject({ transport, input: provider.beginSchema }) },
+      answer: begunSchema(provider),
       handler: async ({ body, request, environment }) => {
         requireOwnPage(body.transport, request);
         requireRate(environment);
@@ -69,6 +77,7 @@ export function loginRoutes(deps: LoginRouteDeps): OpenRoute[] {
       schema: {
         body: z.strictObject({ transport, login: z.string().max(100).optional(), input: provider.finishSchema }),
       },
+      answer: z.union([loginAnswer, pendingAnswer]),
       handler: async ({ body, request, environment }) => {
         requireOwnPage(body.transport, request);
         requireRate(environment);
@@ -91,8 +100,22 @@ export function loginRoutes(deps: LoginRouteDeps): OpenRoute[] {
   ];
 }
 
+function factsSchema({ method, facts }: Provider) {
+  const others = Object.fromEntries(Object.keys(facts).map((name) => [name, z.string()]));
+  return z.strictObject({ ...others, method: z.literal(method) });
+}
+
+/** `login`: the id of the log-in, where the client keeps it itself. */
+function begunSchema({ begunSchemas }: Provider): z.ZodType<object> {
+  return z.union(begunSchemas.map((each) => each.extend({ expires: time.optional(), login: z.string().optional() })));
+}
+
 /** Back from the identity provider, by a redirect that another site caused: state and cookie tell whether we began it. */
-async function answerCallback(deps: LoginRouteDeps, query: Record<string, string>, request: Request): Promise<object> {
+async function answerCallback(
+  deps: LoginRouteDeps,
+  query: Record<string, string>,
+  request: Request,
+): Promise<Response> {
   if (deps.provider.method !== 'oidc') throw new Problem('not-found', 'this server does not log in by redirects');
   const input = deps.provider.finishSchema.safeParse(query);
   const loginId = readCookies(request.headers.get('cookie')).login;
@@ -113,7 +136,7 @@ async function answerCallback(deps: LoginRouteDeps, query: Record<string, string
   }
 }
 
-function answerLogin(result: LoginResult, by: Transport): object {
+function answerLogin(result: LoginResult, by: Transport): LoginAnswer | View<typeof pendingAnswer> | Response {
   if (result.kind === 'pending') return { pending: true, retryAfterMs: result.retryAfterMs };
   const { user, id, expiresAt, maxAgeMs } = result;
   const answer: LoginAnswer = { user: user.name, role: user.role, expires: isoTime(expiresAt) };

@@ -18,6 +18,7 @@ import { wakeNode } from '../../../lib/identity/wake.ts';
 import type { Store } from '../../../lib/store/port.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
+import { labels, uuid as nodeUuid, pageSchema, releaseRef, time, type View } from '../view.ts';
 import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 
 type NodeRouteDeps = {
@@ -28,26 +29,30 @@ type NodeRouteDeps = {
   readonly connected?: (uuid: string) => boolean;
 };
 
+const nodeView = z
+  .strictObject({
+    uuid: nodeUuid,
+    name: z.string(),
+    labels,
+    state: z.enum(['active', 'quarantined', 'revoked']),
+    platform: z.string(),
+    /** Id of the token that it was enrolled with. */
+    token: z.string(),
+    fingerprint: z.string(),
+    enrolled: time,
+    revoked: time.optional(),
+    certificateExpires: time.optional(),
+    seen: time.optional(),
+    /** Whether it has a session open, where the API knows that. */
+    connected: z.boolean().optional(),
+    release: releaseRef.optional(),
+    agentVersion: z.string().optional(),
+    /** The newest run that it reported. */
+    lastRun: z.strictObject({ runId: nodeUuid, started: time, dryRun: z.boolean() }).optional(),
+  })
+  .meta({ id: 'Node' });
 /** A node as the API shows it. */
-export type NodeView = {
-  readonly uuid: string;
-  readonly name: string;
-  readonly labels: { readonly [name: string]: string };
-  readonly state: 'active' | 'quarantined' | 'revoked';
-  readonly platform: string;
-  readonly token: string;
-  readonly fingerprint: string;
-  readonly enrolled: string;
-  readonly revoked?: string;
-  readonly certificateExpires?: string;
-  readonly seen?: string;
-  /** Whether it has a session open, where the API knows that. */
-  readonly connected?: boolean;
-  readonly release?: { readonly number: number; readonly digest: string };
-  readonly agentVersion?: string;
-  /** The newest run that it reported. */
-  readonly lastRun?: { readonly runId: string; readonly started: string; readonly dryRun: boolean };
-};
+export type NodeView = View<typeof nodeView>;
 
 /** The parser owns the pattern. */
 const uuid = z.string().transform((text, context) => {
@@ -81,8 +86,9 @@ export function nodeRoutes(deps: NodeRouteDeps): Route[] {
       path: `/v1/nodes/:uuid/${path}`,
       permission: 'fleet.write',
       schema: { params: nodeParams, body: orderBody },
+      answer: nodeView,
       handler: async ({ principal, params, body }) =>
-        nodeView(await act(deps, { uuid: params.uuid, actor: principal, ...body } as NodeOrder), deps),
+        viewOf(await act(deps, { uuid: params.uuid, actor: principal, ...body } as NodeOrder), deps),
     });
   return [
     route({
@@ -92,6 +98,7 @@ export function nodeRoutes(deps: NodeRouteDeps): Route[] {
       schema: {
         query: z.strictObject({ ...pageQuery, state: z.enum(['active', 'quarantined', 'revoked']).optional() }),
       },
+      answer: pageSchema(nodeView),
       handler: ({ query }) => pageOfNodes(deps, query),
     }),
     route({
@@ -99,10 +106,11 @@ export function nodeRoutes(deps: NodeRouteDeps): Route[] {
       path: '/v1/nodes/:uuid',
       permission: 'fleet.read',
       schema: { params: nodeParams },
+      answer: nodeView,
       handler: async ({ params }) => {
         const node = await getNode(deps.store, params.uuid);
         if (node === undefined) throw new Problem('not-found', `no node has the UUID ${params.uuid}`);
-        return nodeView(node, deps);
+        return viewOf(node, deps);
       },
     }),
     order('revoke', revokeNode),
@@ -113,8 +121,9 @@ export function nodeRoutes(deps: NodeRouteDeps): Route[] {
       path: '/v1/nodes/:uuid/wake',
       permission: 'fleet.write',
       schema: { params: nodeParams, body: wakeBody },
+      answer: nodeView,
       handler: async ({ principal, params, body }) =>
-        nodeView(
+        viewOf(
           await wakeNode(deps, {
             uuid: params.uuid,
             actor: principal,
@@ -144,7 +153,7 @@ async function pageOfNodes(
       for (const item of page.items) {
         const node = parseNode(item);
         if (query.state !== undefined && node.state !== query.state) continue;
-        items.push(nodeView(node, deps));
+        items.push(viewOf(node, deps));
         if (items.length === query.limit) return pageOf(list, items, node.uuid);
       }
       after = page.next;
@@ -158,7 +167,7 @@ export function parseUuidPosition(text: string): string | undefined {
   return uuid.safeParse(text).data;
 }
 
-function nodeView(node: NodeRecord, { connected }: Pick<NodeRouteDeps, 'connected'>): NodeView {
+function viewOf(node: NodeRecord, { connected }: Pick<NodeRouteDeps, 'connected'>): NodeView {
   return {
     uuid: node.uuid,
     name: node.name,

@@ -12,6 +12,7 @@ import { type BlobStore, maxBlobBytes, parseBlobDigest } from '../../../lib/stor
 import type { Store } from '../../../lib/store/port.ts';
 import { Problem } from '../problem.ts';
 import { bytesRoute, type Route, route } from '../route.ts';
+import { base64url, count, pageSchema, releaseRef, sha256, time, type View } from '../view.ts';
 import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 
 type ReleaseRouteDeps = {
@@ -23,39 +24,45 @@ type ReleaseRouteDeps = {
   readonly secrets?: Pick<SecretsProvider, 'existing'>;
 };
 
+const releaseLine = releaseRef
+  .extend({
+    created: time,
+    expires: time,
+    published: time,
+    /** How many there are of each. */
+    crates: count,
+    signatures: count,
+  })
+  .meta({ id: 'ReleaseLine', description: 'A line of the history.' });
 /** A line of the history. */
-export type ReleaseLine = {
-  readonly number: number;
-  readonly digest: string;
-  readonly created: string;
-  readonly expires: string;
-  readonly published: string;
-  readonly crates: number;
-  readonly signatures: number;
-};
+export type ReleaseLine = View<typeof releaseLine>;
 
+const releaseView = releaseRef
+  .extend({ published: time, manifest: base64url, signatures: z.array(z.string()) })
+  .meta({ id: 'Release', description: 'The signed bytes, base64url, and the armored signatures.' });
 /** A whole release: the signed bytes, base64url, and the armored signatures. */
-export type ReleaseView = {
-  readonly number: number;
-  readonly digest: string;
-  readonly published: string;
-  readonly manifest: string;
-  readonly signatures: readonly string[];
-};
+export type ReleaseView = View<typeof releaseView>;
 
-export type PublishedView = {
-  readonly number: number;
-  readonly digest: string;
-  /** Fingerprints of the operators whose signatures counted. */
-  readonly signers: readonly string[];
-  /** This very release was current already. */
-  readonly repeated: boolean;
-};
+const publishedView = releaseRef
+  .extend({
+    /** Fingerprints of the operators whose signatures counted. */
+    signers: z.array(z.string()),
+    /** This very release was current already. */
+    repeated: z.boolean(),
+  })
+  .meta({ id: 'PublishedRelease', description: '`signers`: fingerprints of the keys whose signatures counted.' });
+export type PublishedView = View<typeof publishedView>;
 
+const freezeView = z
+  .discriminatedUnion('frozen', [
+    z.strictObject({ frozen: z.literal(false) }),
+    z.strictObject({ frozen: z.literal(true), reason: z.string(), by: z.string(), since: time }),
+  ])
+  .meta({ id: 'Freeze', description: 'Whether publishing is frozen, and if so, why.' });
 /** Whether publishing is frozen, and if so, why. */
-export type FreezeView =
-  | { readonly frozen: false }
-  | { readonly frozen: true; readonly reason: string; readonly by: string; readonly since: string };
+export type FreezeView = View<typeof freezeView>;
+
+const blobView = z.strictObject({ sha256, bytes: count });
 
 const blobParams = z.strictObject({
   sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 digest in lower-case hexadecimal'),
@@ -82,6 +89,7 @@ function blobRoutes({ blobs }: ReleaseRouteDeps): Route[] {
       path: '/v1/blobs/:sha256',
       permission: 'config.publish',
       schema: { params: blobParams, maxBytes: maxBlobBytes },
+      answer: blobView,
       handler: async ({ params, body }) => {
         if (sha256Hex(body) !== params.sha256)
           throw new Problem('invalid-request', 'the bytes are not those that the digest names');
@@ -111,6 +119,7 @@ function publishRoutes(deps: PublishDeps): Route[] {
       path: '/v1/releases',
       permission: 'config.publish',
       schema: { body: z.strictObject(signed) },
+      answer: publishedView,
       handler: ({ principal, body }): Promise<PublishedView> =>
         publishRelease(deps, {
           manifest: fromBase64url(body.manifest),
@@ -124,6 +133,7 @@ function publishRoutes(deps: PublishDeps): Route[] {
       path: '/v1/releases/rollback',
       permission: 'config.rollback',
       schema: { body: z.strictObject({ ...signed, to: z.int().min(1) }) },
+      answer: publishedView,
       handler: ({ principal, body }): Promise<PublishedView> =>
         publishRelease(deps, {
           manifest: fromBase64url(body.manifest),
@@ -141,30 +151,33 @@ function freezeRoutes(deps: ReleaseRouteDeps): Route[] {
       method: 'GET',
       path: '/v1/releases/freeze',
       permission: 'config.read',
-      handler: async (): Promise<FreezeView> => freezeView(await currentFreeze(deps.store)),
+      answer: freezeView,
+      handler: async (): Promise<FreezeView> => freezeViewOf(await currentFreeze(deps.store)),
     }),
     route({
       method: 'POST',
       path: '/v1/releases/freeze',
       permission: 'config.freeze',
       schema: { body: z.strictObject({ reason: z.string().trim().min(1).max(200) }) },
+      answer: freezeView,
       handler: async ({ principal, body }): Promise<FreezeView> =>
-        freezeView(await freeze(deps, principal, body.reason)),
+        freezeViewOf(await freeze(deps, principal, body.reason)),
     }),
     route({
       method: 'POST',
       path: '/v1/releases/thaw',
       permission: 'config.freeze',
       schema: { body: z.strictObject({}) },
+      answer: freezeView,
       handler: async ({ principal }): Promise<FreezeView> => {
         await thaw(deps, principal);
-        return freezeView(undefined);
+        return freezeViewOf(undefined);
       },
     }),
   ];
 }
 
-function freezeView(found: Freeze | undefined): FreezeView {
+function freezeViewOf(found: Freeze | undefined): FreezeView {
   return found === undefined
     ? { frozen: false }
     : { frozen: true, reason: found.reason, by: found.by, since: isoTime(found.since) };
@@ -179,6 +192,7 @@ function historyRoutes({ store }: ReleaseRouteDeps): Route[] {
       schema: {
         query: z.strictObject(pageQuery),
       },
+      answer: pageSchema(releaseLine),
       handler: async ({ query: { limit, cursor } }): Promise<PageOf<ReleaseLine>> => {
         const before = positionOf('releases', cursor, (text) => releaseNumber.safeParse(text).data);
         const { releases, next } = await listReleases(store, { limit, ...(before === undefined ? {} : { before }) });
@@ -195,10 +209,11 @@ function historyRoutes({ store }: ReleaseRouteDeps): Route[] {
       method: 'GET',
       path: '/v1/releases/current',
       permission: 'config.read',
+      answer: releaseView,
       handler: async () => {
         const current = await currentRelease(store);
         if (current === undefined) throw new Problem('not-found', 'no release was published yet');
-        return releaseView(await getRelease(store, current.number));
+        return releaseViewOf(await getRelease(store, current.number));
       },
     }),
     route({
@@ -206,12 +221,13 @@ function historyRoutes({ store }: ReleaseRouteDeps): Route[] {
       path: '/v1/releases/:number',
       permission: 'config.read',
       schema: { params: releaseParams },
-      handler: async ({ params }) => releaseView(await getRelease(store, params.number)),
+      answer: releaseView,
+      handler: async ({ params }) => releaseViewOf(await getRelease(store, params.number)),
     }),
   ];
 }
 
-function releaseView(release: StoredRelease | undefined): ReleaseView {
+function releaseViewOf(release: StoredRelease | undefined): ReleaseView {
   if (release === undefined) throw new Problem('not-found', 'there is no release of that number');
   return {
     number: release.number,

@@ -5,6 +5,7 @@ import type { Item, Store } from '../../../lib/store/port.ts';
 import { runPartition } from '../../gateway/runs.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
+import { count, pageSchema, releaseRef, time, uuid, type View } from '../view.ts';
 import { nodeParams } from './nodes.ts';
 import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 
@@ -23,12 +24,27 @@ const stored = z.object({
   error: z.string(),
 });
 
+const runView = z
+  .strictObject({
+    runId: uuid,
+    started: time,
+    durationMs: count,
+    dryRun: z.boolean(),
+    release: releaseRef.optional(),
+    /** How many resources came to which result. */
+    counts: z.record(z.string(), count),
+    results: z.array(
+      z.strictObject({ resource: z.string(), result: z.string(), reason: z.string(), durationMs: count }),
+    ),
+    /** Results that were counted, and not kept. */
+    omitted: count,
+    droppedRuns: count,
+    /** Why it could not start or was cut short. */
+    error: z.string().optional(),
+  })
+  .meta({ id: 'Run', description: 'What an agent did. Every text in it came from the node.' });
 /** A run as the API shows it. Every text in it came from the node. */
-export type RunView = Omit<z.infer<typeof stored>, 'startedAt' | 'error'> & {
-  readonly started: string;
-  /** Why it could not start or was cut short. */
-  readonly error?: string;
-};
+export type RunView = View<typeof runView>;
 
 export function runRoutes(deps: { readonly store: Store }): Route[] {
   return [
@@ -37,6 +53,7 @@ export function runRoutes(deps: { readonly store: Store }): Route[] {
       path: '/v1/nodes/:uuid/runs',
       permission: 'fleet.read',
       schema: { params: nodeParams, query: z.strictObject(pageQuery) },
+      answer: pageSchema(runView),
       handler: async ({ params, query: { limit, cursor } }): Promise<PageOf<RunView>> => {
         if ((await getNode(deps.store, params.uuid)) === undefined)
           throw new Problem('not-found', `no node has the UUID ${params.uuid}`);
@@ -44,7 +61,7 @@ export function runRoutes(deps: { readonly store: Store }): Route[] {
         const after = positionOf(list, cursor, (text) => text);
         const range = { pk: runPartition(params.uuid), descending: true, limit };
         const page = await deps.store.query({ ...range, ...(after === undefined ? {} : { after }) });
-        return pageOf(list, page.items.map(runView), page.next);
+        return pageOf(list, page.items.map(viewOf), page.next);
       },
     }),
     route({
@@ -52,12 +69,13 @@ export function runRoutes(deps: { readonly store: Store }): Route[] {
       path: '/v1/nodes/:uuid/runs/:run',
       permission: 'fleet.read',
       schema: { params: runParams },
+      answer: runView,
       handler: async ({ params }): Promise<RunView> => {
         const found = await findRuns(deps.store, params.uuid, params.run);
         const [run, second] = found;
         if (run === undefined) throw new Problem('not-found', `node ${params.uuid} has no run ${params.run}`);
         if (second !== undefined) throw new Problem('invalid-request', `path.run: ${found.length} runs begin with it`);
-        return runView(run);
+        return viewOf(run);
       },
     }),
   ];
@@ -79,7 +97,7 @@ async function findRuns(store: Store, uuid: string, run: string): Promise<readon
   return found;
 }
 
-function runView(item: Item): RunView {
+function viewOf(item: Item): RunView {
   const { startedAt, error, ...rest } = stored.parse(item);
   return { ...rest, started: isoTime(startedAt), ...(error === '' ? {} : { error }) };
 }

@@ -14,16 +14,28 @@ import {
   takeReveal,
 } from '../../../lib/secrets/reveal.ts';
 import { type Route, route } from '../route.ts';
+import { base64url, pageSchema, shortId, time, type View } from '../view.ts';
 import { isoTime, type PageOf } from './page.ts';
 
-export type RevealView = Omit<Reveal, 'expiresAt'> & { readonly expires: string };
+const revealView = z
+  .strictObject({
+    id: shortId,
+    path: z.string(),
+    state: z.enum(['open', 'approved', 'taken']),
+    /** User names. */
+    askedBy: z.string(),
+    approvedBy: z.string().optional(),
+    reason: z.string(),
+    expires: time,
+  })
+  .meta({ id: 'Reveal', description: 'A request to reveal a secret.' });
+export type RevealView = View<typeof revealView>;
+
+const revealedView = z
+  .strictObject({ path: z.string(), version: z.int().min(1), enc: base64url, ciphertext: base64url })
+  .meta({ id: 'RevealedSecret', description: 'The value, sealed to the key of who asked (RFC 9180).' });
 /** `enc` and `ciphertext` are base64url. */
-export type RevealedView = {
-  readonly path: string;
-  readonly version: number;
-  readonly enc: string;
-  readonly ciphertext: string;
-};
+export type RevealedView = View<typeof revealedView>;
 
 const secret = z.strictObject({
   path: z.string().refine(isSecretPath, 'not the path of a secret, such as db/password'),
@@ -47,6 +59,7 @@ export function revealRoutes(deps: RevealDeps): Route[] {
       path: '/v1/secrets/:path/reveal',
       permission: 'secrets.reveal',
       schema: { params: secret, body: question },
+      answer: revealView,
       handler: async ({ caller, params: { path }, body: { reason, key } }) =>
         viewOf(await askForReveal(deps, { path, reason, key: fromBase64url(key), caller })),
     }),
@@ -54,6 +67,7 @@ export function revealRoutes(deps: RevealDeps): Route[] {
       method: 'GET',
       path: '/v1/secret-reveals',
       permission: 'secrets.reveal',
+      answer: pageSchema(revealView),
       handler: async (): Promise<PageOf<RevealView>> => ({ items: (await listReveals(deps)).map(viewOf) }),
     }),
     route({
@@ -61,6 +75,7 @@ export function revealRoutes(deps: RevealDeps): Route[] {
       path: '/v1/secret-reveals/:id/approve',
       permission: 'secrets.reveal',
       schema: { params: request },
+      answer: revealView,
       handler: async ({ caller, params: { id } }) => viewOf(await approveReveal(deps, { id, caller })),
     }),
     route({
@@ -68,6 +83,7 @@ export function revealRoutes(deps: RevealDeps): Route[] {
       path: '/v1/secret-reveals/:id/take',
       permission: 'secrets.reveal',
       schema: { params: request },
+      answer: revealedView,
       handler: async ({ caller, params: { id } }): Promise<RevealedView> => {
         const { path, version, sealed } = await takeReveal(deps, { id, caller });
         return { path, version, enc: toBase64url(sealed.enc), ciphertext: toBase64url(sealed.ciphertext) };

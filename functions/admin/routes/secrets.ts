@@ -8,11 +8,12 @@ import { Secret } from '../../../lib/crypto/secret.ts';
 import { characterSets, generateSecret } from '../../../lib/secrets/generate.ts';
 import { deleteSecret, rotateMasterKey, rotateSecret, setSecret } from '../../../lib/secrets/manage.ts';
 import { maxSecretBytes, type SecretsProvider, type SecretVersion } from '../../../lib/secrets/provider.ts';
-import { type PastRead, type PossibleReader, pastReads, possibleReaders } from '../../../lib/secrets/readers.ts';
+import { pastReads, possibleReaders } from '../../../lib/secrets/readers.ts';
 import { isSecretPath } from '../../../lib/secrets/reference.ts';
 import type { BlobStore } from '../../../lib/store/blobs.ts';
 import type { Store } from '../../../lib/store/port.ts';
 import { bytesRoute, type Route, route } from '../route.ts';
+import { count, pageSchema, time, uuid, type View } from '../view.ts';
 import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 
 export type SecretRouteDeps = {
@@ -23,16 +24,27 @@ export type SecretRouteDeps = {
   readonly origin: string;
 };
 
-export type VersionView = { readonly version: number; readonly created: string };
-export type SecretView = { readonly path: string; readonly versions: number; readonly current: VersionView };
+const versionView = z.strictObject({ version: z.int().min(1), created: time }).meta({ id: 'SecretVersion' });
+export type VersionView = View<typeof versionView>;
+
+const secretView = z
+  .strictObject({ path: z.string(), versions: z.int().min(1), current: versionView })
+  .meta({ id: 'Secret', description: 'Never its value.' });
+export type SecretView = View<typeof secretView>;
+
+const readersView = z
+  .strictObject({
+    path: z.string(),
+    can: z.array(z.strictObject({ uuid, name: z.string() })),
+    /** What the sealed log says, newest first. */
+    read: z.array(z.strictObject({ uuid, at: time, version: z.int().min(1), release: count })),
+    /** How many entries that rests on. */
+    size: count,
+    next: z.string().optional(),
+  })
+  .meta({ id: 'SecretReaders', description: 'Who may have a secret now, and who had it, by the audit log.' });
 /** `read` is what the sealed log says, newest first; `size` is how many entries that rests on. */
-export type ReadersView = {
-  readonly path: string;
-  readonly can: readonly PossibleReader[];
-  readonly read: readonly PastRead[];
-  readonly size: number;
-  readonly next?: string;
-};
+export type ReadersView = View<typeof readersView>;
 
 const params = z.strictObject({
   path: z.string().refine(isSecretPath, 'not the path of a secret, such as db/password'),
@@ -62,6 +74,7 @@ export function secretRoutes(deps: SecretRouteDeps): Route[] {
       path: '/v1/secrets/:path',
       permission: 'secrets.write',
       schema: { params, maxBytes: maxSecretBytes },
+      answer: versionView,
       handler: ({ principal, params: { path }, body }) =>
         using(body, (value) => setSecret(manage, { path, value, actor: principal })),
     }),
@@ -70,6 +83,7 @@ export function secretRoutes(deps: SecretRouteDeps): Route[] {
       path: '/v1/secrets/:path/rotate',
       permission: 'secrets.rotate',
       schema: { params, maxBytes: maxSecretBytes },
+      answer: versionView,
       handler: ({ principal, params: { path }, body }) =>
         using(body, (value) => rotateSecret(manage, { path, value, actor: principal })),
     }),
@@ -78,6 +92,7 @@ export function secretRoutes(deps: SecretRouteDeps): Route[] {
       path: '/v1/secrets/:path/generate',
       permission: 'secrets.write',
       schema: { params, body: generateBody },
+      answer: versionView,
       handler: ({ principal, params: { path }, body }) =>
         using(generateSecret(body), (value) =>
           (body.rotate ? rotateSecret : setSecret)(manage, { path, value, actor: principal }),
@@ -88,6 +103,7 @@ export function secretRoutes(deps: SecretRouteDeps): Route[] {
       path: '/v1/secrets/:path/delete',
       permission: 'secrets.write',
       schema: { params },
+      answer: z.strictObject({ path: z.string() }),
       handler: async ({ principal, params: { path } }) => {
         await deleteSecret(manage, { path, actor: principal });
         return { path };
@@ -97,6 +113,7 @@ export function secretRoutes(deps: SecretRouteDeps): Route[] {
       method: 'POST',
       path: '/v1/secrets-master-key/rotate',
       permission: 'secrets.rotate',
+      answer: z.strictObject({ key: z.string(), secrets: count }),
       handler: ({ principal }) => rotateMasterKey(manage, { actor: principal }),
     }),
   ];
@@ -110,11 +127,12 @@ function readRoutes(deps: SecretRouteDeps): Route[] {
       path: '/v1/secrets',
       permission: 'secrets.list',
       schema: { query: z.strictObject(pageQuery) },
+      answer: pageSchema(secretView),
       handler: async ({ query: { limit, cursor } }): Promise<PageOf<SecretView>> => {
         const after = positionOf('secrets', cursor, (text) => text);
         // One more tells whether there is a following page.
         const found = await secrets.list({ after, limit: limit + 1 });
-        const items = found.slice(0, limit).map((info) => ({ ...info, current: versionView(info.current) }));
+        const items = found.slice(0, limit).map((info) => ({ ...info, current: versionViewOf(info.current) }));
         return pageOf('secrets', items, found.length > limit ? items.at(-1)?.path : undefined);
       },
     }),
@@ -123,8 +141,9 @@ function readRoutes(deps: SecretRouteDeps): Route[] {
       path: '/v1/secrets/:path/versions',
       permission: 'secrets.list',
       schema: { params },
+      answer: pageSchema(versionView),
       handler: async ({ params: { path } }): Promise<PageOf<VersionView>> => ({
-        items: (await secrets.versions(path)).map(versionView),
+        items: (await secrets.versions(path)).map(versionViewOf),
       }),
     }),
     // It reads the audit log, so it asks for that right, and leaves what every reading of the log leaves.
@@ -133,6 +152,7 @@ function readRoutes(deps: SecretRouteDeps): Route[] {
       path: '/v1/secrets/:path/readers',
       permission: 'audit.read',
       schema: { params, query: readersQuery },
+      answer: readersView,
       handler: async ({ principal, params: { path }, query }): Promise<ReadersView> => {
         const { limit, cursor } = query;
         const can = await possibleReaders(deps, path);
@@ -153,12 +173,12 @@ async function using(
   act: (value: Secret<Uint8Array>) => Promise<SecretVersion>,
 ): Promise<VersionView> {
   try {
-    return versionView(await act(new Secret(bytes)));
+    return versionViewOf(await act(new Secret(bytes)));
   } finally {
     bytes.fill(0);
   }
 }
 
-function versionView({ version, createdAt }: SecretVersion): VersionView {
+function versionViewOf({ version, createdAt }: SecretVersion): VersionView {
   return { version, created: isoTime(createdAt) };
 }

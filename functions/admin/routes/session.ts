@@ -6,19 +6,23 @@ import { endSession, type SessionDeps } from '../../../lib/access/sessions.ts';
 import { clearedCookie } from '../cookies.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
+import { permission, role, time, type View } from '../view.ts';
 import { isoTime } from './page.ts';
 
-export type SessionView = {
-  readonly user: string;
-  readonly role: string;
-  readonly via: 'local-admin' | 'session' | 'api-token';
-  readonly auth: string;
-  /** What the role gives, within the scope of the credential. */
-  readonly permissions: readonly string[];
-  readonly expires?: string;
-  /** What a page sends back with every change, as `X-Holdfast-Csrf`. */
-  readonly csrf?: string;
-};
+const sessionView = z
+  .strictObject({
+    user: z.string(),
+    role,
+    via: z.enum(['local-admin', 'session', 'api-token']),
+    auth: z.string(),
+    /** What the role gives, within the scope of the credential. */
+    permissions: z.array(permission),
+    expires: time.optional(),
+    /** What a page sends back with every change, as `X-Holdfast-Csrf`. */
+    csrf: z.string().optional(),
+  })
+  .meta({ id: 'Session' });
+export type SessionView = View<typeof sessionView>;
 
 export function sessionRoutes(deps: Pick<SessionDeps, 'store' | 'audit'>): Route[] {
   return [
@@ -26,12 +30,13 @@ export function sessionRoutes(deps: Pick<SessionDeps, 'store' | 'audit'>): Route
       method: 'GET',
       path: '/v1/session',
       permission: 'self.read',
+      answer: sessionView,
       handler: async ({ caller, principal, csrf }): Promise<SessionView> => ({
         user: principal.id,
         role: principal.role,
         via: caller.via,
         auth: principal.auth,
-        permissions: permissions.filter((permission) => grantFor(caller, permission) !== 'none'),
+        permissions: permissions.filter((each) => grantFor(caller, each) !== 'none'),
         ...(caller.expiresAt === undefined ? {} : { expires: isoTime(caller.expiresAt) }),
         ...(csrf === undefined ? {} : { csrf }),
       }),
@@ -41,6 +46,7 @@ export function sessionRoutes(deps: Pick<SessionDeps, 'store' | 'audit'>): Route
       path: '/v1/session/end',
       permission: 'self.read',
       schema: { body: z.strictObject({}) },
+      answer: z.strictObject({ ended: z.literal(true) }),
       handler: async ({ caller }) => {
         if (caller.via !== 'session')
           throw new Problem('refused', 'only a session can be logged out: revoke an API token instead', {

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { type Caller, grantFor } from '../../../lib/access/caller.ts';
 import type { AuditLog } from '../../../lib/audit/port.ts';
 import type { FleetDescriptor } from '../../../lib/identity/descriptor.ts';
-import { type DestinationConfig, destinationConfig } from '../../../lib/siem/config.ts';
+import { type DestinationConfig, destinationConfig, destinationKinds, shownConfig } from '../../../lib/siem/config.ts';
+import { feedStates } from '../../../lib/siem/cursor.ts';
 import { SiemError } from '../../../lib/siem/errors.ts';
 import {
   addDestination,
@@ -21,6 +22,7 @@ import { type DestinationStatus, readStatus, readStatuses } from '../../../lib/s
 import type { Store } from '../../../lib/store/port.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route, tagged } from '../route.ts';
+import { count, pageSchema, sha256, time, type View } from '../view.ts';
 import { isoTime, type PageOf } from './page.ts';
 
 type SiemRouteDeps = {
@@ -30,40 +32,42 @@ type SiemRouteDeps = {
   readonly descriptor: FleetDescriptor;
 };
 
-/** A destination as the API shows it. Times are ISO 8601. */
-export type DestinationView = {
-  readonly name: string;
-  readonly kind: DestinationConfig['kind'];
-  /** Host and port, bucket or bus. */
-  readonly receiver: string;
-  readonly state: DestinationStatus['state'];
-  readonly since: string;
-  /** Sequence of the next entry, and hex C(next − 1) of what was delivered. */
-  readonly next: number;
-  readonly chain?: string;
-  readonly lag: { readonly entries: number; readonly ms: number };
-  readonly generation: number;
-  readonly delivered: number;
-  readonly filtered: number;
-  readonly quarantined: number;
-  readonly failures: number;
-  readonly retryAt?: string;
-  readonly lastError?: { readonly at: string; readonly reason: string };
-  readonly deliveredAt?: string;
-  /** Events a batch, where the receiver takes fewer than usual. */
-  readonly limit?: number;
-  readonly test?: {
-    readonly nonce: string;
-    readonly state: 'waiting' | 'unconfirmed' | 'confirmed';
-    readonly at: string;
-  };
-  readonly replay?: { readonly from: number; readonly to: number; readonly next: number };
-  readonly config: DestinationConfig;
-  /** For `If-Match`. */
-  readonly revision: number;
-};
+const destinationView = z
+  .strictObject({
+    name: z.string(),
+    kind: z.enum(destinationKinds),
+    /** Host and port, bucket or bus. */
+    receiver: z.string(),
+    state: z.enum([...feedStates, 'paused']),
+    since: time,
+    /** Sequence of the next entry, and C(next − 1) of what was delivered. */
+    next: count,
+    chain: sha256.optional(),
+    lag: z.strictObject({ entries: count, ms: count }),
+    generation: count,
+    delivered: count,
+    filtered: count,
+    quarantined: count,
+    failures: count,
+    retryAt: time.optional(),
+    lastError: z.strictObject({ at: time, reason: z.string() }).optional(),
+    deliveredAt: time.optional(),
+    /** Events a batch, where the receiver takes fewer than usual. */
+    limit: count.optional(),
+    test: z
+      .strictObject({ nonce: z.string(), state: z.enum(['waiting', 'unconfirmed', 'confirmed']), at: time })
+      .optional(),
+    replay: z.strictObject({ from: count, to: count, next: count }).optional(),
+    config: shownConfig,
+    /** For `If-Match`. */
+    revision: z.int().min(1),
+  })
+  .meta({ id: 'Destination', description: 'Where the audit log is delivered, and how that stands.' });
+/** A destination as the API shows it. */
+export type DestinationView = Omit<View<typeof destinationView>, 'config'> & { readonly config: DestinationConfig };
 
-export type TestView = { readonly name: string; readonly nonce: string };
+const testView = z.strictObject({ name: z.string(), nonce: z.string() }).meta({ id: 'DestinationTest' });
+export type TestView = View<typeof testView>;
 
 // What a name is, the domain judges; here only the shape.
 const params = z.strictObject({ name: z.string().min(1).max(64) });
@@ -85,6 +89,7 @@ export function siemRoutes(deps: SiemRouteDeps): Route[] {
       path: `/v1/siem/destinations/:name/${path}`,
       permission: 'siem.write',
       schema: { params, body },
+      answer: destinationView,
       handler: async ({ principal, caller, params: { name }, body: given }) => {
         await act({ name, actor: principal }, given);
         return show(name, caller);
@@ -95,6 +100,7 @@ export function siemRoutes(deps: SiemRouteDeps): Route[] {
       method: 'GET',
       path: '/v1/siem/destinations',
       permission: 'siem.read',
+      answer: pageSchema(destinationView),
       handler: async ({ caller }): Promise<PageOf<DestinationView>> => ({
         items: (await readStatuses(manage)).map((status) => viewOf(status, caller)),
       }),
@@ -110,6 +116,7 @@ export function siemRoutes(deps: SiemRouteDeps): Route[] {
           start: z.union([z.enum(['oldest', 'newest']), sequence]).default('oldest'),
         }),
       },
+      answer: destinationView,
       handler: async ({ principal, caller, body }) => {
         await addDestination(manage, { ...body, actor: principal });
         return show(body.config.name, caller);
@@ -120,6 +127,7 @@ export function siemRoutes(deps: SiemRouteDeps): Route[] {
       path: '/v1/siem/destinations/:name',
       permission: 'siem.read',
       schema: { params },
+      answer: destinationView,
       handler: async ({ caller, params: { name } }) => tag(await show(name, caller)),
     }),
     route({
@@ -128,6 +136,7 @@ export function siemRoutes(deps: SiemRouteDeps): Route[] {
       permission: 'siem.write',
       guarded: true,
       schema: { params, body: z.strictObject({ config: destinationConfig }) },
+      answer: destinationView,
       handler: async ({ principal, caller, params: { name }, body, revision = 0 }) => {
         await seen(() => updateDestination(manage, { name, actor: principal, revision, config: body.config }));
         return tag(await show(name, caller));
@@ -139,6 +148,7 @@ export function siemRoutes(deps: SiemRouteDeps): Route[] {
       permission: 'siem.write',
       guarded: true,
       schema: { params },
+      answer: z.strictObject({ name: z.string() }),
       handler: async ({ principal, params: { name }, revision = 0 }) => {
         await seen(() => removeDestination(manage, { name, actor: principal, revision }));
         return { name };
@@ -157,6 +167,7 @@ export function siemRoutes(deps: SiemRouteDeps): Route[] {
       path: '/v1/siem/destinations/:name/test',
       permission: 'siem.write',
       schema: { params, body: nothing },
+      answer: testView,
       handler: async ({ principal, params: { name } }): Promise<TestView> => {
         const { nonce } = await testDestination(manage, { name, actor: principal });
         return { name, nonce };

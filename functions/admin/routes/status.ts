@@ -1,10 +1,11 @@
 /** The routes about the control plane itself: who asks, and how the fleet stands. */
-import type { Principal } from '../../../lib/access/principal.ts';
+import { z } from 'zod';
 import type { LogSource } from '../../../lib/audit/publication.ts';
 import type { FleetDescriptor } from '../../../lib/identity/descriptor.ts';
-import { type NodeState, nodeItems, parseNode } from '../../../lib/identity/nodes.ts';
+import { nodeItems, parseNode } from '../../../lib/identity/nodes.ts';
 import type { Store } from '../../../lib/store/port.ts';
 import { type Route, route } from '../route.ts';
+import { base64url, count, releaseRef, role, time, type View } from '../view.ts';
 import { isoTime } from './page.ts';
 import { readPublished } from './published.ts';
 
@@ -22,22 +23,34 @@ type StatusDeps = {
   readonly publication: LogSource;
 };
 
-export type GatewayStatus = { readonly address: string; readonly ready: boolean; readonly connections: number };
+const gatewayStatus = z.strictObject({ address: z.string(), ready: z.boolean(), connections: count });
+export type GatewayStatus = View<typeof gatewayStatus>;
 
-export type StatusView = {
-  readonly version: string;
-  readonly started: string;
-  readonly url: string;
-  readonly fleet: string;
-  readonly pin: string;
-  readonly operators: { readonly threshold: number; readonly keys: number };
-  readonly nodes: { readonly [State in NodeState]: number };
-  readonly gateway: GatewayStatus;
-  readonly release?: { readonly number: number; readonly digest: string };
-  readonly log: { readonly origin: string; readonly size: number };
-};
+const statusView = z
+  .strictObject({
+    version: z.string(),
+    started: time,
+    url: z.string(),
+    fleet: z.string(),
+    pin: base64url,
+    operators: z.strictObject({ threshold: z.int().min(1), keys: z.int().min(1) }),
+    nodes: z.strictObject({ active: count, quarantined: count, revoked: count }),
+    gateway: gatewayStatus,
+    release: releaseRef.optional(),
+    log: z.strictObject({ origin: z.string(), size: count }),
+  })
+  .meta({ id: 'Status' });
+export type StatusView = View<typeof statusView>;
 
-export type WhoamiView = Pick<Principal, 'id' | 'kind' | 'role' | 'auth'>;
+const whoamiView = z
+  .strictObject({
+    id: z.string(),
+    kind: z.enum(['user', 'api-token', 'local-admin', 'node', 'system', 'unauthenticated']),
+    role,
+    auth: z.string(),
+  })
+  .meta({ id: 'Whoami' });
+export type WhoamiView = View<typeof whoamiView>;
 
 export function statusRoutes(deps: StatusDeps): Route[] {
   return [
@@ -45,12 +58,14 @@ export function statusRoutes(deps: StatusDeps): Route[] {
       method: 'GET',
       path: '/v1/whoami',
       permission: 'self.read',
+      answer: whoamiView,
       handler: async ({ principal: { id, kind, role, auth } }): Promise<WhoamiView> => ({ id, kind, role, auth }),
     }),
     route({
       method: 'GET',
       path: '/v1/status',
       permission: 'fleet.read',
+      answer: statusView,
       handler: async (): Promise<StatusView> => {
         const nodes = { active: 0, quarantined: 0, revoked: 0 };
         for await (const item of nodeItems(deps.store)) nodes[parseNode(item).state] += 1;

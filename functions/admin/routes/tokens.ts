@@ -11,6 +11,7 @@ import {
 import { formatListingPosition, parseListingPosition } from '../../../lib/store/listing.ts';
 import type { Store } from '../../../lib/store/port.ts';
 import { type Route, route } from '../route.ts';
+import { labels, pageSchema, shortId, time, uuid, type View } from '../view.ts';
 import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 
 type TokenRouteDeps = {
@@ -20,22 +21,28 @@ type TokenRouteDeps = {
   readonly pin: Uint8Array;
 };
 
+const tokenView = z
+  .strictObject({
+    id: shortId,
+    state: z.enum(['open', 'used', 'cancelled', 'expired']),
+    labels,
+    hostname: z.string().optional(),
+    fingerprint: z.string().optional(),
+    created: time,
+    createdBy: z.string(),
+    expires: time,
+    usedBy: uuid.optional(),
+    used: time.optional(),
+  })
+  .meta({ id: 'EnrollmentToken', description: 'Never its secret, nor the hash of that.' });
 /** A token as the API shows it: never its secret, nor the hash of that. */
-export type TokenView = {
-  readonly id: string;
-  readonly state: 'open' | 'used' | 'cancelled' | 'expired';
-  readonly labels: { readonly [name: string]: string };
-  readonly hostname?: string;
-  readonly fingerprint?: string;
-  readonly created: string;
-  readonly createdBy: string;
-  readonly expires: string;
-  readonly usedBy?: string;
-  readonly used?: string;
-};
+export type TokenView = View<typeof tokenView>;
 
+const mintedToken = z
+  .strictObject({ token: z.string(), id: shortId, expires: time })
+  .meta({ id: 'MintedEnrollmentToken', description: '`token` is shown this once.' });
 /** The answer to minting; `token` is shown this once. */
-export type MintedToken = { readonly token: string; readonly id: string; readonly expires: string };
+export type MintedToken = View<typeof mintedToken>;
 
 const tokenParams = z.strictObject({ id: z.string().regex(/^[0-9a-f]{16}$/, 'a token id has 16 hexadecimal digits') });
 
@@ -54,16 +61,17 @@ export function tokenRoutes(deps: TokenRouteDeps): Route[] {
       path: '/v1/tokens',
       permission: 'enroll.write',
       schema: { body: tokenBody },
+      answer: mintedToken,
       handler: async ({ principal, body }) => {
-        const { labels, hostname, fingerprint, ttlMs } = body;
+        const { hostname, fingerprint, ttlMs } = body;
         const minted = await createEnrollmentToken(deps, {
           actor: principal,
-          ...(labels === undefined ? {} : { labels }),
+          ...(body.labels === undefined ? {} : { labels: body.labels }),
           ...(hostname === undefined ? {} : { hostname }),
           ...(fingerprint === undefined ? {} : { fingerprint }),
           ...(ttlMs === undefined ? {} : { ttlMs }),
         });
-        return { ...minted, expires: isoTime(minted.expires) } satisfies MintedToken;
+        return { ...minted, expires: isoTime(minted.expires) };
       },
     }),
     route({
@@ -71,10 +79,11 @@ export function tokenRoutes(deps: TokenRouteDeps): Route[] {
       path: '/v1/tokens',
       permission: 'fleet.read',
       schema: { query: z.strictObject(pageQuery) },
+      answer: pageSchema(tokenView),
       handler: async ({ query: { limit, cursor } }): Promise<PageOf<TokenView>> => {
         const position = positionOf('tokens', cursor, (text) => parseListingPosition(tokenListing, text));
         const { tokens, next } = await listEnrollmentTokens(deps.store, { limit, position });
-        const items = tokens.map((token) => tokenView(token, deps.now()));
+        const items = tokens.map((token) => viewOf(token, deps.now()));
         return pageOf('tokens', items, next && formatListingPosition(next));
       },
     }),
@@ -83,13 +92,14 @@ export function tokenRoutes(deps: TokenRouteDeps): Route[] {
       path: '/v1/tokens/:id/cancel',
       permission: 'enroll.write',
       schema: { params: tokenParams },
+      answer: tokenView,
       handler: async ({ principal, params }) =>
-        tokenView(await cancelEnrollmentToken(deps, { id: params.id, actor: principal }), deps.now()),
+        viewOf(await cancelEnrollmentToken(deps, { id: params.id, actor: principal }), deps.now()),
     }),
   ];
 }
 
-function tokenView(token: EnrollmentToken, now: number): TokenView {
+function viewOf(token: EnrollmentToken, now: number): TokenView {
   return {
     id: token.id,
     state: token.state === 'open' && token.expires <= now ? 'expired' : token.state,

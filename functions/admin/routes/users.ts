@@ -16,23 +16,26 @@ import { AccessError } from '../../../lib/access/errors.ts';
 import { listUsers, requireUser, type User } from '../../../lib/access/users.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route, tagged } from '../route.ts';
+import { pageSchema, role, time, type View } from '../view.ts';
 import { isoTime, type PageOf, pageOf, pageQuery, positionOf } from './page.ts';
 
+const userView = z
+  .strictObject({
+    name: z.string(),
+    role,
+    state: z.enum(['active', 'disabled']),
+    hasPassword: z.boolean(),
+    keys: z.array(z.strictObject({ fingerprint: z.string(), key: z.string(), added: time })),
+    account: z.strictObject({ issuer: z.string(), subject: z.string() }).optional(),
+    created: time,
+    createdBy: z.string(),
+    /** For `If-Match`. */
+    revision: z.int().min(1),
+  })
+  .meta({ id: 'User' });
 /** A user as the API shows it. */
-export type UserView = {
-  readonly name: string;
-  readonly role: 'admin' | 'viewer' | 'compliance';
-  readonly state: 'active' | 'disabled';
-  readonly hasPassword: boolean;
-  readonly keys: readonly { readonly fingerprint: string; readonly key: string; readonly added: string }[];
-  readonly account?: { readonly issuer: string; readonly subject: string };
-  readonly created: string;
-  readonly createdBy: string;
-  /** For `If-Match`. */
-  readonly revision: number;
-};
+export type UserView = View<typeof userView>;
 
-const role = z.enum(['admin', 'viewer', 'compliance']);
 // Formats of names, keys and passwords are the domain's to judge; here only the shape.
 const params = z.strictObject({ name: z.string().min(1).max(256) });
 const key = z.string().min(1).max(8192);
@@ -49,10 +52,11 @@ function readRoutes(deps: AccountDeps): Route[] {
       path: '/v1/users',
       permission: 'users.write',
       schema: { query: z.strictObject(pageQuery) },
+      answer: pageSchema(userView),
       handler: async ({ query: { limit, cursor } }): Promise<PageOf<UserView>> => {
         const after = positionOf('users', cursor, (text) => text);
         const page = await listUsers(deps.store, { limit, ...(after === undefined ? {} : { after }) });
-        return pageOf('users', page.users.map(userView), page.next);
+        return pageOf('users', page.users.map(viewOf), page.next);
       },
     }),
     route({
@@ -60,6 +64,7 @@ function readRoutes(deps: AccountDeps): Route[] {
       path: '/v1/users/:name',
       permission: 'users.write',
       schema: { params },
+      answer: userView,
       handler: async (input) => answer(await requireUser(deps.store, input.params.name)),
     }),
   ];
@@ -78,7 +83,8 @@ function editRoutes(deps: AccountDeps): Route[] {
           subject: z.string().min(1).max(255).optional(),
         }),
       },
-      handler: async ({ caller, body }) => userView(await addAccount(deps, { ...body, caller })),
+      answer: userView,
+      handler: async ({ caller, body }) => viewOf(await addAccount(deps, { ...body, caller })),
     }),
     route({
       method: 'PUT',
@@ -89,6 +95,7 @@ function editRoutes(deps: AccountDeps): Route[] {
         params,
         body: z.strictObject({ role: role.optional(), state: z.enum(['active', 'disabled']).optional() }),
       },
+      answer: userView,
       handler: async ({ caller, revision, body, ...input }) => {
         const order = { ...input.params, caller };
         let user = await requireUser(deps.store, order.name);
@@ -107,10 +114,11 @@ function editRoutes(deps: AccountDeps): Route[] {
       permission: 'users.write',
       guarded: true,
       schema: { params },
+      answer: userView,
       handler: async ({ caller, revision, ...input }) => {
         const user = await requireUser(deps.store, input.params.name);
         requireRevision(user, revision);
-        return userView(await seen(removeAccount(deps, { name: user.name, caller, revision })));
+        return viewOf(await seen(removeAccount(deps, { name: user.name, caller, revision })));
       },
     }),
   ];
@@ -130,7 +138,8 @@ function credentialRoutes(deps: AccountDeps): Route[] {
       path: `/v1/users/:name/${path}`,
       permission: 'users.write',
       schema: { params, body },
-      handler: async (input) => userView(await act({ ...input.params, caller: input.caller }, input.body)),
+      answer: userView,
+      handler: async (input) => viewOf(await act({ ...input.params, caller: input.caller }, input.body)),
     });
   const nothing = z.strictObject({});
   return [
@@ -163,10 +172,10 @@ function changedMeanwhile(cause?: unknown): Problem {
 }
 
 function answer(user: User): Response {
-  return tagged(userView(user), user.revision);
+  return tagged(viewOf(user), user.revision);
 }
 
-function userView(user: User): UserView {
+function viewOf(user: User): UserView {
   return {
     name: user.name,
     role: user.role,

@@ -17,6 +17,7 @@ export function createBasicProvider(deps: {
     method: 'basic',
     facts: {},
     beginSchema: z.strictObject({}),
+    begunSchemas: [z.strictObject({})],
     finishSchema: z.strictObject({ name: z.string().min(1).max(256), password: z.string().min(1).max(1024) }),
     begin: async () => ({ answer: {} }),
     async finish({ name, password }) {

@@ -34,6 +34,7 @@ export function createIsowebauthProvider(deps: {
     facts: { namespace: site },
     beginSchema: z.strictObject({}),
     finishSchema,
+    begunSchemas: [z.strictObject({ challenge: z.string(), namespace: z.string() })],
     async begin() {
       const { id, expiresAt } = await beginLogin(deps, { method: 'isowebauth', ttlMs: challengeLifeMs });
       return { loginId: id, expiresAt, answer: { challenge: loginValue(id, 'challenge'), namespace: site } };

@@ -41,6 +41,15 @@ const beginSchema = z.union([
   }),
   z.strictObject({ flow: z.literal('device') }),
 ]);
+const begunCode = z.strictObject({ url: z.string() });
+const begunDevice = z.strictObject({
+  deviceCode: z.string(),
+  userCode: z.string(),
+  verificationUri: z.string(),
+  verificationUriComplete: z.string().optional(),
+  intervalMs: z.number(),
+  expiresInMs: z.number(),
+});
 const parameter = z.string().max(4096).optional();
 const finishSchema = z.union([
   z.strictObject({ deviceCode: z.string().min(1).max(2048) }),
@@ -59,6 +68,7 @@ export function createOidcProvider(deps: OidcDeps): Provider {
     facts: { issuer: config.issuer },
     beginSchema,
     finishSchema,
+    begunSchemas: [begunCode, begunDevice],
     async begin(input) {
       if (input.flow === 'device') return beginDevice(await client(), scope);
       const redirectUri = ('redirectUri' in input ? input.redirectUri : undefined) ?? config.redirectUri;
