@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -50,6 +50,31 @@ describe('facts', () => {
     ];
     assert.deepEqual(one.bytes, two.bytes);
     assert.deepEqual(one.digest, two.digest);
+  });
+
+  test('the time zone is what the machine has by now: the link, the text, or what this process knows', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'holdfast-facts-'));
+    try {
+      const machine = localMachine(root);
+      assert.equal(machine.timeZone, Intl.DateTimeFormat().resolvedOptions().timeZone);
+      await mkdir(join(root, 'etc'));
+      await writeFile(join(root, 'etc/timezone'), 'Asia/Kolkata\n');
+      assert.equal(machine.timeZone, 'Asia/Kolkata');
+      await writeFile(join(root, 'etc/localtime'), 'TZif2');
+      assert.equal(machine.timeZone, 'Asia/Kolkata');
+      for (const [target, zone] of [
+        ['/usr/share/zoneinfo/Etc/UTC', 'Etc/UTC'],
+        ['../usr/share/zoneinfo/Europe/Berlin', 'Europe/Berlin'],
+        ['/usr/share/zoneinfo/posix/America/Argentina/Ushuaia', 'America/Argentina/Ushuaia'],
+        ['/var/db/timezone/zoneinfo/Europe/Kyiv', 'Europe/Kyiv'],
+      ] as const) {
+        await rm(join(root, 'etc/localtime'));
+        await symlink(target, join(root, 'etc/localtime'));
+        assert.equal(machine.timeZone, zone);
+      }
+    } finally {
+      await rm(root, { recursive: true, force: true });
+    }
   });
 
   test('a machine is told by its files', async () => {

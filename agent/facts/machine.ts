@@ -1,4 +1,5 @@
 /** The machine as collectors of facts see it: a view that reads, and neither writes nor starts anything. */
+import { readFileSync, readlinkSync } from 'node:fs';
 import { access, open, readdir } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
@@ -41,7 +42,9 @@ export function localMachine(root = '/'): Machine {
     memoryBytes: os.totalmem(),
     processors: cpus.length,
     processorModel: cpus[0]?.model ?? '',
-    timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    get timeZone() {
+      return timeZoneOf(root);
+    },
     interfaces: Object.entries(os.networkInterfaces()).flatMap(([name, addresses]) =>
       (addresses ?? []).map(({ mac, cidr, address, internal }) => ({
         name,
@@ -58,6 +61,26 @@ export function localMachine(root = '/'): Machine {
         () => false,
       ),
   };
+}
+
+/**
+ * As the machine names it, now: a process's own idea is from its start. `Intl`, which would take megabytes of tables into
+ * memory for it, is asked where the machine names none.
+ */
+function timeZoneOf(root: string): string {
+  const [, linked] =
+    /\/zoneinfo\/(?:posix\/|right\/)?(.+)$/.exec(attempt(() => readlinkSync(join(root, 'etc/localtime')))) ?? [];
+  if (linked !== undefined) return linked;
+  const named = attempt(() => readFileSync(join(root, 'etc/timezone'), 'utf8')).trim();
+  return named === '' ? Intl.DateTimeFormat().resolvedOptions().timeZone : named;
+}
+
+function attempt(read: () => string): string {
+  try {
+    return read();
+  } catch {
+    return '';
+  }
 }
 
 /** Files of /proc and /sys have no size before they are read. */

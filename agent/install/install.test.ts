@@ -106,6 +106,8 @@ describe('install', () => {
       assert.match(text, /service|<string>service<\/string>/, init);
     }
     assert.match(units.systemd.text, /^Restart=always$/m);
+    assert.match(units.systemd.text, /^Environment=MALLOC_MMAP_THRESHOLD_=32768$/m);
+    assert.match(units.openrc.text, /^export MALLOC_MMAP_THRESHOLD_=32768$/m);
     assert.match(units.systemd.text, /^UnsetEnvironment=.*\bLD_PRELOAD\b.*\bNODE_OPTIONS\b/m);
     for (const { enable, disable } of Object.values(commands)) assert.ok(enable.length > 0 && disable.length > 0);
   });
