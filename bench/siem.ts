@@ -1,8 +1,9 @@
 /**
  * Delivery of the audit log to HTTPS sinks in another process, from a SQLite store through the real dispatcher, mapping,
  * checks of the network and TLS: events a second of one destination that catches up, in batches of 500; how long after
- * its append an entry is at the receiver at 100 entries a second; both once more beside two dead destinations; and what
- * an operation of the product, one durable append after the other, takes with and without those. Prints one line of JSON. `node bench/siem.ts [entries] [seconds]`
+ * its append an entry is at the receiver at 100 entries a second, and how much of that is from its seal on; all of it once
+ * more beside dead destinations, one of each kind that accepts and never answers and one that refuses; and what an
+ * operation of the product, one durable append after the other, takes with and without those. Prints one line of JSON. `node bench/siem.ts [entries] [seconds]`
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -35,13 +36,31 @@ const event = {
   detail: { serial: '4f2a9be0c3d1', expires: '2026-01-02T00:00:00.000Z' },
 } as const;
 
+/** Dead ones: their fields for a port at which nobody ever answers. Sentinel's log-in has an address of its own. */
+const key = 'secret:siem/hook';
+const hanging = (port: number): Readonly<Record<string, object>> => {
+  const url = `https://127.0.0.1:${port}/`;
+  const aws = { url, region: 'eu-central-1', accessKeyId: 'AKIDEXAMPLE00000', secretAccessKey: key };
+  return {
+    'splunk-hec': { url, token: key },
+    elastic: { url, index: 'audit', apiKey: key },
+    syslog: { host: '127.0.0.1', port },
+    webhook: { url, secret: key },
+    datadog: { url, apiKey: key },
+    otlp: { url },
+    s3: { ...aws, bucket: 'audit' },
+    eventbridge: { ...aws, bus: 'audit' },
+  };
+};
+
 type SinkReport = {
   /** Distinct entries, and the highest sequence. */
   readonly entries: number;
   readonly last: number;
   readonly requests: number;
-  /** From an entry's own time to its arrival, ms. */
+  /** From an entry's own time to its arrival, ms; those that close a block are made when it is sealed. */
   readonly lags: readonly number[];
+  readonly lagsFromSeal: readonly number[];
 };
 
 if (process.argv[2] === 'sink') sink();
@@ -51,10 +70,10 @@ async function measure(entries: number, seconds: number): Promise<void> {
   const tls = await createLoopbackTls();
   const results: Record<string, object> = {};
   for (const mapping of ['raw', 'ocsf'] as const)
-    results[`catchUp_${mapping}`] = await catchUp(tls, entries, mapping, []);
-  results['catchUp_raw_besideDead'] = await catchUp(tls, entries, 'raw', ['hangs', 'refuses']);
-  const alone = await follow(tls, seconds, []);
-  const besideDead = await follow(tls, seconds, ['hangs', 'refuses']);
+    results[`catchUp_${mapping}`] = await catchUp(tls, entries, mapping, false);
+  results['catchUp_raw_besideDead'] = await catchUp(tls, entries, 'raw', true);
+  const alone = await follow(tls, seconds, false);
+  const besideDead = await follow(tls, seconds, true);
   const operation = await operateByTurns(tls, seconds);
   const p99Change = Math.round((besideDead.p99Ms / alone.p99Ms - 1) * 1000) / 10;
   process.stdout.write(
@@ -68,15 +87,15 @@ async function measure(entries: number, seconds: number): Promise<void> {
 }
 
 /** A log that is there already, to one sink. */
-async function catchUp(tls: LoopbackTls, entries: number, mapping: string, dead: readonly string[]) {
+async function catchUp(tls: LoopbackTls, entries: number, mapping: string, withDead: boolean) {
   const world = await openWorld(tls);
   try {
     for (let done = 0; done < entries; done += 2_000) {
       await Promise.all(Array.from({ length: Math.min(2_000, entries - done) }, () => world.writer.append(event)));
     }
     await world.sealer.sealOnce();
-    await world.add('sink', mapping, world.port('sink'));
-    for (const name of dead) await world.add(name, 'raw', world.port(name));
+    await world.addSink(mapping);
+    if (withDead) await world.addDead();
     const { size } = await world.reader.head();
     const cpuBefore = process.cpuUsage();
     const from = performance.now();
@@ -98,13 +117,13 @@ async function catchUp(tls: LoopbackTls, entries: number, mapping: string, dead:
 }
 
 /** 100 entries a second, sealed once a second as the product does, and delivered as they are sealed. */
-async function follow(tls: LoopbackTls, seconds: number, dead: readonly string[]) {
+async function follow(tls: LoopbackTls, seconds: number, withDead: boolean) {
   const world = await openWorld(tls);
   const stopSealing = new AbortController();
   const sealing = world.sealer.run(stopSealing.signal);
   try {
-    await world.add('sink', 'raw', world.port('sink'));
-    for (const name of dead) await world.add(name, 'raw', world.port(name));
+    await world.addSink('raw');
+    if (withDead) await world.addDead();
     const stop = world.deliver();
     const begin = performance.now();
     const appends: Promise<unknown>[] = [];
@@ -113,11 +132,10 @@ async function follow(tls: LoopbackTls, seconds: number, dead: readonly string[]
       appends.push(world.writer.append(event));
     }
     await Promise.all(appends);
-    const { lags } = await world.arrived(seconds * perSecond);
+    const { lags, lagsFromSeal } = await world.arrived(seconds * perSecond);
     await stop();
-    const sorted = lags.toSorted((a, b) => a - b);
-    const at = (q: number) => Math.round(sorted[Math.floor((sorted.length - 1) * q)] ?? 0);
-    return { p50Ms: at(0.5), p99Ms: at(0.99), entries: sorted.length };
+    const { p50Ms, p99Ms } = quantiles(lags, 1);
+    return { p50Ms, p99Ms, entries: lags.length, fromSeal: quantiles(lagsFromSeal, 1) };
   } finally {
     stopSealing.abort();
     await sealing;
@@ -130,25 +148,30 @@ async function operateByTurns(tls: LoopbackTls, seconds: number) {
   const alone: number[] = [];
   const besideDead: number[] = [];
   for (let round = 0; round < 4; round++) {
-    alone.push(...(await operate(tls, seconds / 4, [])));
-    besideDead.push(...(await operate(tls, seconds / 4, ['hangs', 'refuses'])));
+    alone.push(...(await operate(tls, seconds / 4, false)));
+    besideDead.push(...(await operate(tls, seconds / 4, true)));
   }
   return { alone: summary(alone), besideDead: summary(besideDead) };
 }
 
 function summary(times: readonly number[]) {
+  return { operations: times.length, ...quantiles(times, 100) };
+}
+
+/** `parts`: how fine, of a millisecond. */
+function quantiles(times: readonly number[], parts: number) {
   const sorted = times.toSorted((a, b) => a - b);
-  const at = (q: number) => Math.round((sorted[Math.floor((sorted.length - 1) * q)] ?? 0) * 100) / 100;
-  return { operations: sorted.length, p50Ms: at(0.5), p99Ms: at(0.99) };
+  const at = (q: number) => Math.round((sorted[Math.floor((sorted.length - 1) * q)] ?? 0) * parts) / parts;
+  return { p50Ms: at(0.5), p99Ms: at(0.99) };
 }
 
 /** One operation after the other, each durable with its entry, while destinations hang and refuse. */
-async function operate(tls: LoopbackTls, seconds: number, dead: readonly string[]): Promise<readonly number[]> {
+async function operate(tls: LoopbackTls, seconds: number, withDead: boolean): Promise<readonly number[]> {
   const world = await openWorld(tls);
   const stopSealing = new AbortController();
   const sealing = world.sealer.run(stopSealing.signal);
   try {
-    for (const name of dead) await world.add(name, 'raw', world.port(name));
+    if (withDead) await world.addDead();
     const stop = world.deliver();
     const times: number[] = [];
     const end = performance.now() + seconds * 1000;
@@ -186,15 +209,20 @@ async function openWorld(tls: LoopbackTls) {
   const ports = (await next(child)) as { readonly [name: string]: number };
   const manage = { store, audit, origin, reader, now };
   const logger = { warn: () => undefined, error: (fields: object) => console.error(fields) };
+  const webhook = (port: number) => ({ url: `https://127.0.0.1:${port}/`, secret: key });
+  const add = async (kind: string, name: string, fields: object) => {
+    const network = { allow: ['127.0.0.0/8'], pins: [], ca: tls.ca };
+    const config = destinationConfig.parse({ kind, name, network, ...fields });
+    await addDestination(manage, { config, start: 'oldest', actor: { id: 'bench', kind: 'system', auth: 'none' } });
+  };
   return {
     ...{ writer: audit, sealer, reader },
-    port: (name: string) => ports[name] ?? 0,
-    async add(name: string, mapping: string, port: number) {
-      const config = destinationConfig.parse({
-        ...{ kind: 'webhook', name, mapping, url: `https://127.0.0.1:${port}/`, secret: 'secret:siem/hook' },
-        network: { allow: ['127.0.0.0/8'], pins: [], ca: tls.ca },
-      });
-      await addDestination(manage, { config, start: 'oldest', actor: { id: 'bench', kind: 'system', auth: 'none' } });
+    addSink: (mapping: string) => add('webhook', 'sink', { mapping, ...webhook(ports['sink'] ?? 0) }),
+    async addDead(): Promise<void> {
+      for (const [kind, fields] of Object.entries(hanging(ports['hangs'] ?? 0)))
+        await add(kind, `${kind}-hangs`, fields);
+      // Nobody listens on port 1.
+      await add('webhook', 'refuses', webhook(1));
     },
     deliver() {
       const stop = new AbortController();
@@ -219,16 +247,23 @@ async function openWorld(tls: LoopbackTls) {
   };
 }
 
-/** Two servers: one takes everything, one answers nothing. A third port refuses. */
+/** Two servers: one takes everything, one answers nothing. */
 function sink(): void {
   const seen = new Set<number>();
   const lags: number[] = [];
+  const lagsFromSeal: number[] = [];
   let requests = 0;
   let wanted = Number.POSITIVE_INFINITY;
   const look = () => {
     if (seen.size < wanted) return;
     wanted = Number.POSITIVE_INFINITY;
-    const report: SinkReport = { entries: seen.size, last: Math.max(...[...seen].slice(-1000)), requests, lags };
+    const report: SinkReport = {
+      entries: seen.size,
+      last: Math.max(...[...seen].slice(-1000)),
+      requests,
+      lags,
+      lagsFromSeal,
+    };
     process.send?.(report);
   };
   process.on('message', (message: LoopbackTls | { readonly count: number }) => {
@@ -248,14 +283,14 @@ function sink(): void {
         // Cheap on purpose: the sink must not be what is measured.
         const body = Buffer.concat(chunks).toString('utf8');
         for (const [, seq] of body.matchAll(/"seq":(\d+)/g)) seen.add(Number(seq));
-        for (const [, ts] of body.matchAll(/\\"ts\\":\\"([0-9TZ:.-]+)\\"/g)) lags.push(at - Date.parse(ts as string));
+        for (const [, type, ts] of body.matchAll(/\\"type\\":\\"([a-z.-]+)\\"\}.*?\\"ts\\":\\"([0-9TZ:.-]+)\\"/g))
+          (type === 'log.checkpoint' ? lagsFromSeal : lags).push(at - Date.parse(ts as string));
         look();
       });
     }).listen(0, '127.0.0.1', () => {
       const hanging = createServer(options, () => undefined).listen(0, '127.0.0.1', () => {
         const port = (server: typeof taking) => (server.address() as AddressInfo).port;
-        // Nobody listens on port 1.
-        process.send?.({ sink: port(taking), hangs: port(hanging), refuses: 1 });
+        process.send?.({ sink: port(taking), hangs: port(hanging) });
       });
     });
   });

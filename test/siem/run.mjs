@@ -1,9 +1,9 @@
 /**
  * `npm run test:siem`: the destinations against real receivers, and the shipped queries over what those received. It puts
- * rsyslog and syslog-ng (Debian's packages, unpacked and not installed), DuckDB and Microsoft's KQL parser (npm), an
- * OpenTelemetry Collector and VictoriaLogs (built with Go), OpenSearch (Maven), a parser of ES|QL by Elasticsearch's own
- * grammar and a translator of KQL to SQL (pip) into .cache/siem, and runs test/siem/*.siem.ts. What can't be had is skipped,
- * loudly, and makes no failure unless HOLDFAST_REQUIRE_SIEM is set.
+ * rsyslog and syslog-ng (Debian's packages, unpacked and not installed), an OpenTelemetry Collector and VictoriaLogs (built
+ * with Go), OpenSearch (Maven), DuckDB and Microsoft's KQL parser (npm), a parser of ES|QL by Elasticsearch's own grammar and
+ * a translator of KQL to SQL (pip), and parsers of CEF and syslog (pip, npm) into .cache/siem, and runs
+ * test/siem/*.siem.ts. What can't be had is skipped, loudly, and makes no failure unless HOLDFAST_REQUIRE_SIEM is set.
  *
  * `node test/siem/run.mjs syslog` runs only the files whose name has that word.
  */
@@ -16,14 +16,14 @@ const here = dirname(fileURLToPath(import.meta.url));
 const tools = join(here, '../../.cache/siem');
 
 const packages = {
-  npm: ['@duckdb/node-api@1.5.6-r.1', '@kusto/language-service-next@12.4.1'],
+  npm: ['@duckdb/node-api@1.5.6-r.1', '@kusto/language-service-next@12.4.1', 'nsyslog-parser@0.10.1'],
   // The two can't be installed side by side, and need not be installed at all.
   debian: [
     ...['rsyslog', 'rsyslog-gnutls', 'rsyslog-openssl', 'libestr0', 'libfastjson4', 'liblognorm5'],
     ...['syslog-ng-core', 'libivykis0', 'libnet1', 'libpcre3', 'libwrap0'],
   ],
-  // Each in a folder of its own: the two want different releases of what both need.
-  python: { esql: 'esql-parser==9.1.3', kql: 'duckdb-kql==1.1.2' },
+  // Each in a folder of its own: two want different releases of what both need.
+  python: { esql: 'esql-parser==9.1.3', kql: 'duckdb-kql==1.1.2', cef: 'pycef==1.11' },
 };
 
 const built = [
@@ -86,13 +86,13 @@ function installNpm() {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'package.json'), '{"private":true}');
   const npm = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--save-exact', ...packages.npm];
-  return run('npm', npm, folder, 'the shipped SQL and KQL');
+  return run('npm', npm, folder, 'the shipped SQL and KQL, and syslog by another parser');
 }
 
 function installPython(name, wanted) {
   rmSync(join(tools, name), { recursive: true, force: true });
   const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--target', join(tools, name), wanted];
-  return run('python3', pip, tools, `${wanted.split('=')[0]} for the shipped queries`);
+  return run('python3', pip, tools, wanted);
 }
 
 function installDebian() {

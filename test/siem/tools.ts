@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 /** Set by the runner. */
 const tools = process.env['HOLDFAST_SIEM_TOOLS'] ?? '';
-type Tool = 'npm' | 'debian' | 'collector' | 'victorialogs' | 'opensearch' | 'esql' | 'kql';
+type Tool = 'npm' | 'debian' | 'collector' | 'victorialogs' | 'opensearch' | 'esql' | 'kql' | 'cef';
 const has = (tool: Tool) => existsSync(join(tools, `${tool}.stamp`));
 export const skipWithout = (...needed: readonly Tool[]) => (needed.every(has) ? false : 'NOT TESTED: not installed');
 export const toolPath = (...parts: readonly string[]) => join(tools, ...parts);
@@ -98,10 +98,15 @@ function canConnect(port: number): Promise<boolean> {
 export type Finding = { readonly finding: string; readonly seq: number | undefined; readonly detail: string };
 
 /** What `judges/<name>.py` says of a text, with the packages that were installed for it. */
-export function judge(name: 'esql' | 'kql', text: string, args: readonly string[] = []): string {
+export function judge(name: 'esql' | 'kql' | 'cef', text: string, args: readonly string[] = []): string {
   const script = fileURLToPath(new URL(`judges/${name}.py`, import.meta.url));
   const env = { PATH: process.env['PATH'], PYTHONPATH: toolPath(name), PYTHONDONTWRITEBYTECODE: '1' };
-  const { status, stdout, stderr } = spawnSync('python3', [script, ...args], { input: text, encoding: 'utf8', env });
+  const { status, stdout, stderr } = spawnSync('python3', [script, ...args], {
+    input: text,
+    encoding: 'utf8',
+    env,
+    maxBuffer: 1 << 28,
+  });
   if (status !== 0) throw new Error(`${name}: ${stderr}`);
   return stdout;
 }
