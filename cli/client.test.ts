@@ -60,3 +60,39 @@ test('one that wants a long wait, names none, or never has enough, is a refusal'
     assert.equal(requests.length, most);
   }
 });
+
+test('live events are asked for from where the last ones ended; a sign of life is no event, and a reset is one', async (t) => {
+  const { signal } = new AbortController();
+  const stream = (body: string): Answer => ({ status: 200, headers: { 'content-type': 'text/event-stream' }, body });
+  const { client, requests } = await startServer(t, [
+    stream('retry: 1\nid: a\n: open\n\n: alive\nid: b\n\n'),
+    stream('id: b\n: open\n\nevent: node\ndata: {}\n\nevent: run\nid: c\ndata: {}\n\n'),
+    stream('id: c\n: open\n\nevent: reset\nid: d\ndata: {}\n\n'),
+    // Cut before the id of what happened together: to be asked for again.
+    stream('id: d\n: open\n\nevent: node\ndata: {}\n\n'),
+    stream('id: d\n: open\n\nevent: node\nid: e\nda'),
+    stream(''),
+  ]);
+  const told: boolean[] = [];
+  for (let i = 0; i < 6; i++) told.push(await client.nextEvent(60_000, signal));
+  assert.deepEqual(told, [false, true, true, true, false, false]);
+  assert.deepEqual(
+    requests.map(({ headers }) => headers['last-event-id']),
+    [undefined, 'b', 'c', 'd', 'd', 'd'],
+  );
+});
+
+test('a server without live events, or with no room for one more, is no failure: the time passes instead', async (t) => {
+  const { signal } = new AbortController();
+  const { client } = await startServer(t, [
+    { status: 503, body: { title: 'x' } },
+    tooMany(60),
+    { status: 401, body: { title: 'x' } },
+  ]);
+  assert.equal(await client.nextEvent(1, signal), false);
+  assert.equal(await client.nextEvent(1, signal), false);
+  await assert.rejects(client.nextEvent(1, signal), CliError);
+  const stopped = AbortSignal.abort();
+  const { client: other } = await startServer(t, [{ status: 503, body: { title: 'x' } }]);
+  assert.equal(await other.nextEvent(60_000, stopped), false);
+});

@@ -40,7 +40,7 @@ export interface Client {
   put<T>(path: string, bytes: Uint8Array): Promise<T>;
   /** Changes what two may edit: reads its revision, and fails when somebody else was faster. */
   change<T>(method: 'PUT' | 'DELETE', path: string, body?: object): Promise<T>;
-  /** Waits for the next live event of the fleet; false when none came in the time. */
+  /** Waits for the next live event of the fleet since the one before; false when none came in the time. */
   nextEvent(timeoutMs: number, signal: AbortSignal): Promise<boolean>;
   close(): void;
 }
@@ -103,6 +103,9 @@ export function connect({ url, ca, token, remedy, pause = delay }: Connection): 
       outgoing.end(body?.bytes);
     });
 
+  /** Of the live events: how far this client has been told. */
+  let lastEventId: string | undefined;
+
   const json = async <T>(response: IncomingMessage): Promise<T> => {
     const bytes = await readBody(response);
     if (response.statusCode === 200) return JSON.parse(bytes.toString('utf8')) as T;
@@ -129,14 +132,28 @@ export function connect({ url, ca, token, remedy, pause = delay }: Connection): 
       return json(await exchange(method, path, sent, { 'if-match': shown.headers.etag ?? '' }));
     },
     async nextEvent(timeoutMs, signal) {
-      const stream = await exchange('GET', '/v1/events');
-      if (stream.statusCode !== 200) throw refusal(stream.statusCode ?? 0, await readBody(stream), remedy);
+      const headers = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
+      const stream = await exchange('GET', '/v1/events', undefined, headers);
+      // No live events here, or none more: then it is the time alone that passes.
+      const hasEvents = stream.statusCode !== 503 && stream.statusCode !== 429;
+      if (stream.statusCode !== 200) {
+        const body = await readBody(stream);
+        if (hasEvents) throw refusal(stream.statusCode ?? 0, body, remedy);
+        await delay(timeoutMs, undefined, { signal }).catch(() => undefined);
+        return false;
+      }
       const timer = setTimeout(() => stream.destroy(), timeoutMs);
       const stop = () => stream.destroy();
       signal.addEventListener('abort', stop, { once: true });
       if (signal.aborted) stop();
+      let hasChanged = false;
       try {
-        for await (const chunk of stream) if (String(chunk).includes('event: ')) return true;
+        for await (const { id, isEvent } of blocksOf(stream)) {
+          lastEventId = id ?? lastEventId;
+          hasChanged ||= isEvent;
+          // The id of several events stands at the last of them.
+          if (hasChanged && id !== undefined) return true;
+        }
       } catch {
         // Cut by the timer or the signal.
       } finally {
@@ -144,10 +161,23 @@ export function connect({ url, ca, token, remedy, pause = delay }: Connection): 
         signal.removeEventListener('abort', stop);
         stream.destroy();
       }
-      return false;
+      return hasChanged;
     },
     close: () => agent.destroy(),
   };
+}
+
+/** The blocks of a stream of events (WHATWG HTML §9.2.6), each whole. */
+async function* blocksOf(stream: IncomingMessage): AsyncGenerator<{ readonly id?: string; readonly isEvent: boolean }> {
+  let text = '';
+  for await (const chunk of stream.setEncoding('utf8')) {
+    const blocks = `${text}${chunk}`.split('\n\n');
+    text = blocks.pop() ?? '';
+    for (const block of blocks) {
+      const [, id] = /^id: (.+)$/m.exec(block) ?? [];
+      yield { isEvent: /^event: /m.test(block), ...(id === undefined ? {} : { id }) };
+    }
+  }
 }
 
 /** Every item of a paged list, page after page. */

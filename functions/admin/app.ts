@@ -114,6 +114,7 @@ async function answer(
   const sent = isRaw ? undefined : schema?.body && (await readJson(request));
   const body = isRaw ? await readBytes(request, schema?.maxBytes ?? 0) : parseWith(schema?.body, sent, 'body');
   const revision = readRevision(request, route);
+  const lastEventId = route.resumes === true ? request.headers.get('last-event-id') : null;
   const handle = () =>
     route.handler({
       principal: caller.principal,
@@ -122,6 +123,7 @@ async function answer(
       query,
       body,
       ...(revision === undefined ? {} : { revision }),
+      ...(lastEventId === null ? {} : { lastEventId }),
       ...(csrf === undefined ? {} : { csrf }),
       signal: request.signal,
       stillAllowed: () => guard.isStillAllowed(request, permission),

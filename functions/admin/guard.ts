@@ -28,7 +28,7 @@ export interface Guard {
   identify(request: Request, where: string): Promise<Admitted>;
   /** Whether it may. Throws `Problem` 403 or 429. */
   admit(request: Request, admitted: Admitted, permission: Permission, where: string): Promise<void>;
-  /** The same question later, without an entry. */
+  /** The same question later: without an entry, and no use of the credential, which may idle out meanwhile. */
   isStillAllowed(request: Request, permission: Permission): Promise<boolean>;
 }
 
@@ -70,7 +70,7 @@ export function createGuard(deps: GuardDeps): Guard {
       throw new Problem('forbidden', `${limit} does not have ${permission}`);
     },
     async isStillAllowed(request, permission) {
-      const result = await authenticate(credentialsOf(request));
+      const result = await authenticate(credentialsOf(request), { isUse: false });
       return 'caller' in result && grantFor(result.caller, permission) !== 'none';
     },
   };

@@ -11,6 +11,7 @@ type JsonSchema = { readonly [keyword: string]: unknown };
 type Described = Pick<Route, 'method' | 'path' | 'schema'> & {
   readonly permission?: Permission;
   readonly guarded?: true;
+  readonly resumes?: true;
   readonly answer?: z.ZodType | undefined;
   readonly produces?: MediaType | 'none';
 };
@@ -83,12 +84,13 @@ export function openApiDocument(routes: readonly Route[], open: readonly OpenRou
 }
 
 function operationOf(described: Described, named: Named): JsonSchema {
-  const { method, path, schema, permission, guarded } = described;
+  const { method, path, schema, permission, guarded, resumes } = described;
   const isChange = method !== 'GET';
   const parameters = [
     ...parametersOf('path', schema?.params, names(path), named),
     ...parametersOf('query', schema?.query, [], named),
     ...(guarded === true && isChange ? [header('If-Match', true, 'The `ETag` of what is changed.')] : []),
+    ...(resumes === true ? [header('Last-Event-ID', false, 'The `id` of the newest event that the client has.')] : []),
     ...(permission !== undefined && isChange && schema?.maxBytes === undefined
       ? [header('Idempotency-Key', false, 'Done once, and answered the same when sent again.')]
       : []),

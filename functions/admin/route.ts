@@ -25,11 +25,13 @@ type RouteInput<Params, Filters, Body> = {
   readonly body: Body;
   /** From `If-Match`: the revision that the caller saw. */
   readonly revision?: number;
+  /** Whatever the client sent as `Last-Event-ID`. */
+  readonly lastEventId?: string;
   /** The token that a mutation under this session's cookie must carry. */
   readonly csrf?: string;
   /** Aborts when the client goes away. */
   readonly signal: AbortSignal;
-  /** Whether the same credential is still good for this route: for answers that take long. */
+  /** Whether the same credential is still good for this route: for answers that take long. To ask is no use of it. */
   stillAllowed(): Promise<boolean>;
 };
 
@@ -55,6 +57,8 @@ type RouteSpec<Params, Filters, Body, Answer> = Answers<Answer> & {
   readonly schema?: Schemas<Params, Filters, Body>;
   /** Two people may edit it: the answer carries an `ETag`, and a change must name it in `If-Match`. */
   readonly guarded?: true;
+  /** A stream of events that goes on where `Last-Event-ID` says. */
+  readonly resumes?: true;
   /** The answer as JSON, or a whole `Response`, of which the tests alone know that it is as described. */
   handler(input: RouteInput<Params, Filters, Body>): Promise<Frozen<NoInfer<Answer>> | Response>;
 };

@@ -150,6 +150,7 @@ function requireHeld(caller: Caller, owner: User, scope: readonly Permission[] |
 export async function resolveApiToken(
   { store, now }: Pick<ApiTokenDeps, 'store' | 'now'>,
   text: string,
+  isUse = true,
 ): Promise<{ readonly caller: Caller } | { readonly refused: string }> {
   if (!isApiTokenFormat(text)) return { refused: 'malformed_token' };
   const hash = sha256Hex(text);
@@ -162,7 +163,7 @@ export async function resolveApiToken(
   const user = await getUser(store, token.owner);
   if (user === undefined || user.uid !== token.uid) return { refused: 'user_gone' };
   if (user.state !== 'active') return { refused: 'user_disabled' };
-  if (at - (token.usedAt ?? 0) >= usedStepMs) await noteUse(store, hash, at);
+  if (isUse && at - (token.usedAt ?? 0) >= usedStepMs) await noteUse(store, hash, at);
   return {
     caller: {
       principal: { id: user.name, kind: 'api-token', role: user.role, auth: 'api-token' },

@@ -12,18 +12,22 @@ export type Credentials = {
 };
 
 export type Authentication = { readonly caller: Caller } | { readonly refused: string };
-export type Authenticate = (credentials: Credentials) => Promise<Authentication>;
+/** `isUse`, unless told otherwise: it is noted as a use of the credential, so that a session does not idle out. */
+export type Authenticate = (
+  credentials: Credentials,
+  options?: { readonly isUse?: boolean },
+) => Promise<Authentication>;
 
 /** The source address is not among what it sees. A bearer credential is never ambient, so it wins over a cookie. */
 export function createAuthenticate(
   deps: Omit<SessionDeps, 'audit' | 'random'> & { readonly localAdmin?: Pick<LocalAdmin, 'verify'> },
 ): Authenticate {
-  return async ({ bearer, cookie }) => {
+  return async ({ bearer, cookie }, { isUse = true } = {}) => {
     if (bearer !== undefined) {
-      if (bearer.startsWith('vgot_')) return resolveApiToken(deps, bearer);
-      if (bearer.startsWith('hfs_')) return resolveSession(deps, bearer, 'bearer');
+      if (bearer.startsWith('vgot_')) return resolveApiToken(deps, bearer, isUse);
+      if (bearer.startsWith('hfs_')) return resolveSession(deps, bearer, 'bearer', isUse);
       return deps.localAdmin?.verify(bearer) ? { caller: localAdminCaller } : { refused: 'bad_credential' };
     }
-    return cookie === undefined ? { refused: 'no_credential' } : resolveSession(deps, cookie, 'cookie');
+    return cookie === undefined ? { refused: 'no_credential' } : resolveSession(deps, cookie, 'cookie', isUse);
   };
 }

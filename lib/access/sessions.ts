@@ -94,11 +94,12 @@ export async function openSession(
   return { id, expiresAt, maxAgeMs: absoluteMs };
 }
 
-/** Who a session id proves, or why it proves nobody. `id` is whatever a stranger sent. */
+/** Who a session id proves, or why it proves nobody. `id` is whatever a stranger sent; `isUse`: its time is noted. */
 export async function resolveSession(
   deps: Omit<SessionDeps, 'audit' | 'random'>,
   id: string,
   transport: Transport,
+  isUse = true,
 ): Promise<{ readonly caller: Caller } | { readonly refused: string }> {
   if (!isSessionIdFormat(id)) return { refused: 'malformed_session' };
   const { store, now, limits: { idleMs } = sessionLimits } = deps;
@@ -116,7 +117,7 @@ export async function resolveSession(
   if (user === undefined || user.uid !== session.uid) return { refused: 'user_gone' };
   if (user.state !== 'active') return { refused: 'user_disabled' };
   if (user.epoch !== session.epoch) return { refused: 'session_ended' };
-  if (at - session.seenAt >= Math.min(seenStepMs, idleMs / 4)) await noteSeen(store, hash, at);
+  if (isUse && at - session.seenAt >= Math.min(seenStepMs, idleMs / 4)) await noteSeen(store, hash, at);
   return {
     caller: {
       principal: { id: user.name, kind: 'user', role: user.role, auth: session.method },

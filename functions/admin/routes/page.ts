@@ -49,12 +49,12 @@ export function positionOf<T>(
   return parsed;
 }
 
-/** Base64url of the check and the position. */
-function formatCursor(list: string, position: string): string {
+/** Base64url of the check and the position. For what is no list, its name is one all the same. */
+export function formatCursor(list: string, position: string): string {
   return toBase64url(concatBytes(checkOf(list, position), utf8(position)));
 }
 
-function parseCursor(list: string, cursor: string): string | undefined {
+export function parseCursor(list: string, cursor: string): string | undefined {
   try {
     const bytes = fromBase64url(cursor);
     const position = fromUtf8(bytes.subarray(checkBytes));
