@@ -13,7 +13,7 @@ import type { EntryEvent, FeedEvent } from '../../lib/siem/event.ts';
 import { hostileText } from '../fakes/hostile-text.ts';
 import { createLoopbackTls } from '../fakes/loopback-tls.ts';
 import { batchOf, stubOf } from '../fakes/siem-events.ts';
-import { heartbeatAfter, wholeFeed } from './feed.ts';
+import { heartbeatAfter, silentFeed, wholeFeed } from './feed.ts';
 import { findingsOf, freePort, scratch, shipped, skipWithout, startDaemon, toolPath, until } from './tools.ts';
 
 const skip = skipWithout('opensearch', 'npm');
@@ -138,6 +138,8 @@ test('R32 OpenSearch: every entry once, in order, byte for byte, in an index and
   const original = altered!._source.event.original?.replace('"ada"', '"eve"');
   await call('PUT', place(9), { ...altered!._source, event: { ...altered!._source.event, original } });
   assert.deepEqual(await found(t, await kept('audit')), ['duplicate 11', 'gap 42', 'tampered 9']);
+  assert.deepEqual(await send('holdfast-audit-silent', silentFeed(20)), { kind: 'delivered' });
+  assert.deepEqual(await found(t, await kept('holdfast-audit-silent')), ['silence undefined']);
 });
 
 test('R32 OpenSearch: what it refuses of a batch is named, what is too large is said, and an index that is not there too', {

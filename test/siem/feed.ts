@@ -3,9 +3,13 @@ import type { EntryEvent, FeedEvent, HeartbeatEvent } from '../../lib/siem/event
 import { type EventInit, feedOf, heartbeat, specimens, testLog } from '../fakes/siem-events.ts';
 
 /** `dseq` only in a filtered feed. */
-export function wholeFeed(count: number, init: (i: number) => EventInit = specimenAt): readonly EntryEvent[] {
+export function wholeFeed(
+  count: number,
+  init: (i: number) => EventInit = specimenAt,
+  startAt = Date.now() - 60_000,
+): readonly EntryEvent[] {
   const inits = Array.from({ length: count }, (_, i) => init(i));
-  return feedOf(inits, Date.now() - 60_000).map(({ dseq: _, ...event }) => event);
+  return feedOf(inits, startAt).map(({ dseq: _, ...event }) => event);
 }
 
 export function filteredFeed(count: number): readonly EntryEvent[] {
@@ -31,6 +35,13 @@ export function heartbeatAfter(events: readonly EntryEvent[], time = Date.now())
     quarantined: 0,
     ...(last.dseq !== undefined && { dseq: last.dseq + 1 }),
   };
+}
+
+/** A whole one whose sender has not been heard of for longer than the shipped queries bear. */
+export function silentFeed(count: number): readonly FeedEvent[] {
+  const startAt = Date.now() - 400_000;
+  const events = wholeFeed(count, specimenAt, startAt);
+  return [...events, heartbeatAfter(events, startAt + 60_000)];
 }
 
 const known = specimens();

@@ -11,7 +11,7 @@ import type { EntryEvent, FeedEvent } from '../../lib/siem/event.ts';
 import { hostileText } from '../fakes/hostile-text.ts';
 import { createLoopbackTls } from '../fakes/loopback-tls.ts';
 import { batchOf } from '../fakes/siem-events.ts';
-import { heartbeatAfter, wholeFeed } from './feed.ts';
+import { heartbeatAfter, silentFeed, wholeFeed } from './feed.ts';
 import { findingsOf, freePort, scratch, skipWithout, startDaemon, toolPath, until } from './tools.ts';
 
 const skip = skipWithout('debian');
@@ -117,6 +117,22 @@ for (const kind of kinds) {
       );
     });
   }
+
+  test(`R32 ${kind}: a sender that has fallen silent, entries that were altered and that came twice are found`, {
+    skip,
+  }, async (t) => {
+    const { start, send, lines } = await world(t, kind);
+    await start();
+    const events = silentFeed(20);
+    assert.deepEqual(await send(events), { kind: 'delivered' });
+    assert.deepEqual(await send(events.slice(0, 3)), { kind: 'delivered' });
+    await until(() => lines().length === 24);
+    const altered = lines().with(9, lines()[9]!.replace('\\"ada\\"', '\\"eve\\"'));
+    assert.deepEqual(
+      (await findingsOf(t, altered)).map(({ finding, seq }) => `${finding} ${seq}`),
+      ['duplicate 0', 'duplicate 1', 'duplicate 2', 'silence undefined', 'tampered 9'],
+    );
+  });
 
   test(`R32 ${kind}: stopped, it loses nothing; killed with a batch on its way, that comes again`, {
     skip,
