@@ -5,15 +5,13 @@ import { writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import fc from 'fast-check';
 import { Secret } from '../../lib/crypto/secret.ts';
 import { type ConfigOf, destinationConfig } from '../../lib/siem/config.ts';
 import { openElastic } from '../../lib/siem/destinations/elastic.ts';
 import type { EntryEvent, FeedEvent } from '../../lib/siem/event.ts';
-import { hostileText } from '../fakes/hostile-text.ts';
 import { createLoopbackTls } from '../fakes/loopback-tls.ts';
 import { batchOf, stubOf } from '../fakes/siem-events.ts';
-import { heartbeatAfter, silentFeed, wholeFeed } from './feed.ts';
+import { heartbeatAfter, hostileFeed, silentFeed, wholeFeed } from './feed.ts';
 import { findingsOf, freePort, scratch, shipped, skipWithout, startDaemon, toolPath, until } from './tools.ts';
 
 const skip = skipWithout('opensearch', 'npm');
@@ -223,13 +221,7 @@ test('R32 OpenSearch: no name of an actor makes a second document, or another ac
     ),
   );
   await call('PUT', '/_index_template/holdfast-audit', template());
-  const names = fc.sample(hostileText, { numRuns: 150, seed: 33 });
-  const events = wholeFeed(names.length, (i) => ({
-    type: 'session.create',
-    actor: { id: names[i]!, kind: 'user', auth: 'oidc' },
-    object: { kind: 'user', id: names[i]! },
-    detail: { method: 'oidc', expires: '2026-01-03T00:00:00.000Z' },
-  }));
+  const events = hostileFeed(150);
   assert.deepEqual(await send('holdfast-audit', [...events, heartbeatAfter(events)]), { kind: 'delivered' });
   const documents = await kept('holdfast-audit');
   assert.deepEqual(

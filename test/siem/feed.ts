@@ -1,5 +1,7 @@
 /** A feed of now, as the shipped queries want it: entries of many operations, and a heartbeat that counts them. */
+import fc from 'fast-check';
 import type { EntryEvent, FeedEvent, HeartbeatEvent } from '../../lib/siem/event.ts';
+import { hostileText } from '../fakes/hostile-text.ts';
 import { type EventInit, feedOf, heartbeat, specimens, testLog } from '../fakes/siem-events.ts';
 
 /** `dseq` only in a filtered feed. */
@@ -42,6 +44,17 @@ export function silentFeed(count: number): readonly FeedEvent[] {
   const startAt = Date.now() - 400_000;
   const events = wholeFeed(count, specimenAt, startAt);
   return [...events, heartbeatAfter(events, startAt + 60_000)];
+}
+
+/** Log-ins by people whose names are meant to break what reads them; the same in every run. */
+export function hostileFeed(count: number): readonly EntryEvent[] {
+  const names = fc.sample(hostileText, { numRuns: count, seed: 33 });
+  return wholeFeed(count, (i) => ({
+    type: 'session.create',
+    actor: { id: names[i]!, kind: 'user', auth: 'oidc' },
+    object: { kind: 'user', id: names[i]! },
+    detail: { method: 'oidc', expires: '2026-01-03T00:00:00.000Z' },
+  }));
 }
 
 const known = specimens();

@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { type ConfigOf, destinationConfig } from '../../lib/siem/config.ts';
 import { openOtlp } from '../../lib/siem/destinations/otlp.ts';
+import type { EntryEvent, FeedEvent } from '../../lib/siem/event.ts';
 import { createLoopbackTls } from '../fakes/loopback-tls.ts';
 import { batchOf } from '../fakes/siem-events.ts';
-import { heartbeatAfter, wholeFeed } from './feed.ts';
-import { findingsOf, freePort, scratch, skipWithout, startDaemon, toolPath, until } from './tools.ts';
+import { heartbeatAfter, hostileFeed, silentFeed, wholeFeed } from './feed.ts';
+import { type Daemon, findingsOf, freePort, scratch, skipWithout, startDaemon, toolPath, until } from './tools.ts';
 
 type Value = { readonly stringValue?: string; readonly intValue?: string };
 type Attribute = { readonly key: string; readonly value: Value };
@@ -20,12 +21,12 @@ type Logs = {
   }[];
 };
 
-test('R32 OpenTelemetry Collector: every entry once, in order, byte for byte', {
-  skip: skipWithout('collector'),
-}, async (t) => {
+const skip = skipWithout('collector', 'npm');
+const tls = await createLoopbackTls();
+
+async function world(t: TestContext) {
   const folder = scratch(t);
   const port = await freePort();
-  const tls = await createLoopbackTls();
   writeFileSync(join(folder, 'cert.pem'), tls.cert);
   writeFileSync(join(folder, 'key.pem'), tls.key);
   const config = join(folder, 'config.yaml');
@@ -36,12 +37,6 @@ exporters: {lines: {}}
 service: {telemetry: {metrics: {level: none}}, pipelines: {logs: {receivers: [otlp], exporters: [lines]}}}
 `,
   );
-  const collector = await startDaemon(t, {
-    command: toolPath('collector/collector'),
-    args: ['--config', `file:${config}`],
-    port,
-    cwd: folder,
-  });
   const destination = openOtlp(
     destinationConfig.parse({
       kind: 'otlp',
@@ -52,32 +47,82 @@ service: {telemetry: {metrics: {level: none}}, pipelines: {logs: {receivers: [ot
     }) as ConfigOf<'otlp'>,
   );
   t.after(() => destination.close());
-  const events = wholeFeed(500);
-  for (const part of [events.slice(0, 250), [...events.slice(250), heartbeatAfter(events)]]) {
-    assert.deepEqual(await destination.send(batchOf(part), {}, AbortSignal.timeout(20_000)), { kind: 'delivered' });
-  }
+  const started: Daemon[] = [];
+  const command = { command: toolPath('collector/collector'), args: ['--config', `file:${config}`], port, cwd: folder };
   const records = () =>
-    collector
-      .output()
-      .split('\n')
-      .slice(0, -1)
+    started
+      .flatMap((collector) => collector.output().split('\n').slice(0, -1))
       .flatMap((line) => (JSON.parse(line) as Logs).resourceLogs)
       .flatMap(({ scopeLogs }) => scopeLogs.flatMap(({ logRecords }) => logRecords));
-  await until(
-    () => records().length === 501,
-    () => collector.log().slice(-2000),
-  );
-  const raws = records().map(
-    ({ attributes }) => attributes.find(({ key }) => key === 'log.record.original')?.value.stringValue,
-  );
-  assert.deepEqual(
-    raws.slice(0, 500),
-    events.map(({ raw }) => Buffer.from(raw!).toString()),
-  );
-  const bodies = records().map(({ body }) => body.stringValue ?? '');
-  assert.deepEqual(await findingsOf(t, bodies), []);
-  assert.deepEqual(
-    (await findingsOf(t, bodies.toSpliced(9, 1))).map(({ finding, seq }) => `${finding} ${seq}`),
-    ['gap 9'],
-  );
+  return {
+    async start() {
+      const collector = await startDaemon(t, command);
+      started.push(collector);
+      return collector;
+    },
+    send: (events: readonly FeedEvent[]) => destination.send(batchOf(events), {}, AbortSignal.timeout(20_000)),
+    /** The records as it wrote them, once there are so many. */
+    async written(count: number) {
+      await until(
+        () => records().length >= count,
+        () => `${records().length} records; ${started.at(-1)?.log().slice(-2000)}`,
+      );
+      return {
+        bodies: records().map(({ body }) => body.stringValue ?? ''),
+        raws: records().map(
+          ({ attributes }) => attributes.find(({ key }) => key === 'log.record.original')?.value.stringValue,
+        ),
+      };
+    },
+  };
+}
+
+const bytesOf = (events: readonly EntryEvent[]) => events.map(({ raw }) => Buffer.from(raw!).toString());
+const found = async (t: TestContext, lines: readonly string[]) =>
+  (await findingsOf(t, lines)).map(({ finding, seq }) => `${finding} ${seq}`);
+
+test('R32 OpenTelemetry Collector: every entry once, in order, byte for byte; what is done to them is found', {
+  skip,
+}, async (t) => {
+  const { start, send, written } = await world(t);
+  await start();
+  const events = wholeFeed(500);
+  for (const part of [events.slice(0, 250), [...events.slice(250), heartbeatAfter(events)]])
+    assert.deepEqual(await send(part), { kind: 'delivered' });
+  const { bodies, raws } = await written(501);
+  assert.deepEqual(raws.slice(0, 500), bytesOf(events));
+  assert.deepEqual(await found(t, bodies), []);
+  assert.deepEqual(await found(t, bodies.toSpliced(9, 1)), ['gap 9']);
+  assert.deepEqual(await found(t, bodies.with(9, bodies[9]!.replace('\\"ada\\"', '\\"eve\\"'))), ['tampered 9']);
+  assert.deepEqual(await send(events.slice(0, 2)), { kind: 'delivered' });
+  assert.deepEqual(await found(t, (await written(503)).bodies), ['duplicate 0', 'duplicate 1']);
+});
+
+test('R32 OpenTelemetry Collector: stopped, it loses nothing', { skip }, async (t) => {
+  const { start, send, written } = await world(t);
+  const first = await start();
+  const events = wholeFeed(600);
+  assert.deepEqual(await send(events.slice(0, 300)), { kind: 'delivered' });
+  await first.stop();
+  assert.equal((await send(events.slice(300))).kind, 'transient');
+  await start();
+  assert.deepEqual(await send([...events.slice(300), heartbeatAfter(events)]), { kind: 'delivered' });
+  const { bodies, raws } = await written(601);
+  assert.deepEqual(raws.slice(0, 600), bytesOf(events));
+  assert.deepEqual(await found(t, bodies), []);
+});
+
+test('R32 OpenTelemetry Collector: no name of an actor makes a second record; silence is found', {
+  skip,
+}, async (t) => {
+  const { start, send, written } = await world(t);
+  await start();
+  const events = hostileFeed(150);
+  assert.deepEqual(await send([...events, heartbeatAfter(events)]), { kind: 'delivered' });
+  const { bodies, raws } = await written(events.length + 1);
+  assert.deepEqual(raws.slice(0, -1), bytesOf(events));
+  assert.deepEqual(await found(t, bodies), []);
+  assert.deepEqual(await send(silentFeed(20)), { kind: 'delivered' });
+  const silent = (await written(events.length + 22)).bodies.slice(events.length + 1);
+  assert.deepEqual(await found(t, silent), ['silence undefined']);
 });
