@@ -45,9 +45,9 @@ export const assumptions = {
   renewalEveryS: 12 * 3600,
   renewalWriteUnits: 4,
   renewalReadUnits: 1,
-  /** A day's run that changed something or is due, with its index, posture and the node's item in one transaction. */
+  /** A day's run that changed something or is due, with its index, posture (of the day, and last) and the node's item in one transaction. */
   reportsPerDay: 1,
-  reportWriteUnits: 14,
+  reportWriteUnits: 16,
   /**
    * On the wire: 185 and 46 bytes of TLS records, TCP and IP of packets and acknowledgements, keepalive, and of a new
    * handshake every 25 minutes its share.

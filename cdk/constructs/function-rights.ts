@@ -52,7 +52,15 @@ export const functionRights: { readonly [name in FunctionName]: (scope: RightsSc
       'session#*',
       'user',
     ];
-    const reported = ['drift#*', 'facts#*', 'posture#*', 'run#*', 'run-index#*'];
+    const reported = [
+      'drift#*',
+      'facts#*',
+      'posture#*',
+      'posture-newest#*',
+      'posture-rollup#*',
+      'run#*',
+      'run-index#*',
+    ];
     const fleet = ['compliance-document', 'fleet', 'node#*', 'release', 'secrets', 'token'];
     const updates = ['artifact', 'rings'];
     return [
@@ -81,7 +89,8 @@ export const functionRights: { readonly [name in FunctionName]: (scope: RightsSc
           'token',
           'wake',
         ],
-        update: [...accounts, 'node#*', 'release', 'secrets', 'token'],
+        // Of what nodes reported it only keeps what it added up.
+        update: [...accounts, 'node#*', 'posture-rollup#*', 'release', 'secrets', 'token'],
         delete: [...entries.delete, ...accounts, 'siem#*'],
       }),
       objects('Blobs', ['s3:GetObject', 's3:PutObject'], [scope.blobs, 'blobs']),

@@ -120,7 +120,7 @@ function gatewayRights(scope: Construct, { data, keys, identity, secrets }: Gate
       read: [...entries.read, ...ofRuns, ...ofUpdates, 'facts#*', 'fleet', 'node#*', 'release', 'secrets', 'wake'],
       // A ring that fails is halted here, so rings are written here; what a node takes, artifact keys decide.
       put: [...entries.put, 'drift#*', 'facts#*', 'rings', 'rollout#*', 'run#*', 'run-index#*', 'taken#*'],
-      update: ['posture#*', 'rollout'],
+      update: ['posture#*', 'posture-newest#*', 'posture-rollup#*', 'rollout'],
       // It keeps the newest runs of a node, and drops older ones; and what it noted of a node that has a build to answer for.
       delete: [...entries.delete, 'run#*', 'taken#*'],
       // A node's state, keys and labels are not among these: a taken gateway revives no revoked node.

@@ -2,7 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Command } from 'commander';
-import type { NodePosture, PostureView } from '../../functions/admin/compliance.ts';
+import type { NodePosture, PostureView } from '../../functions/admin/posture.ts';
 import type { DocumentView, EvidenceView } from '../../functions/admin/routes/compliance.ts';
 import { isSound, type Verdicts } from '../../lib/audit/verdicts.ts';
 import { globalsOf, parseCount, print, withClient } from '../command.ts';
@@ -47,7 +47,7 @@ function postureCommand(terminal: Terminal): Command {
     });
 }
 
-function formatPosture({ days, crates, controls }: PostureView, width: number | undefined): string[] {
+function formatPosture({ days, crates, cratesOmitted, controls }: PostureView, width: number | undefined): string[] {
   const byDay = formatTable(
     [
       { title: 'day', cell: (row: PostureView['days'][number]) => row.day, whole: true },
@@ -71,7 +71,8 @@ function formatPosture({ days, crates, controls }: PostureView, width: number | 
     controls,
     width,
   );
-  return [...byDay, '', ...byCrate, ...(controls.length === 0 ? [] : ['', ...byControl])];
+  const omitted = cratesOmitted === 0 ? [] : [`${cratesOmitted} more crates are not shown`];
+  return [...byDay, '', ...byCrate, ...omitted, ...(controls.length === 0 ? [] : ['', ...byControl])];
 }
 
 function nodesCommand(terminal: Terminal): Command {

@@ -85,7 +85,7 @@ async function setUp() {
       error: '',
     },
   };
-  const runs = createRunStore(store);
+  const runs = createRunStore({ store, now: () => at });
   await runs.record(node.uuid, run);
   await runs.record(node.uuid, { ...run, runId: run.runId.replace('0f', '1f'), error: 'cut short' });
   await createFactsStore(world).record({ uuid: node.uuid }, Buffer.from('{"missing":[],"os":{"name":"Debian"}}'));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { localAdmin } from '../../lib/access/principal.ts';
-import { postureWrite } from '../../lib/compliance/posture.ts';
+import { postureWrites } from '../../lib/compliance/posture.ts';
 import { sha256Hex } from '../../lib/crypto/digest.ts';
 import { enroll } from '../../lib/identity/enroll.ts';
 import { nodeItems, parseNode } from '../../lib/identity/nodes.ts';
@@ -10,7 +10,7 @@ import { publishRelease } from '../../lib/policy/publish.ts';
 import { bearerHeaders, createAdminWorld, testSite } from '../../test/fakes/admin.ts';
 import { createMachine, createTestFleet, enrollBytes } from '../../test/fakes/fleet.ts';
 import { createOperator, manifestBytes, noon } from '../../test/fakes/policy.ts';
-import type { NodePosture, PostureView } from './compliance.ts';
+import type { NodePosture, PostureView } from './posture.ts';
 import type { DocumentView } from './routes/compliance.ts';
 
 const day = 86_400_000;
@@ -34,8 +34,8 @@ test('posture by day, node and crate: converged, drifted, failed, unseen', async
   const [first, second] = nodes;
   assert.ok(first && second);
   const run = (uuid: string, at: number, results: [string, string][]) =>
-    store.transact([
-      postureWrite(
+    store.transact(
+      postureWrites(
         uuid,
         {
           startedAt: at,
@@ -43,9 +43,9 @@ test('posture by day, node and crate: converged, drifted, failed, unseen', async
           error: '',
           results: results.map(([resource, result]) => ({ resource, result })),
         },
-        true,
+        { isNewest: true, now: at },
       ),
-    ]);
+    );
   await run(first.uuid, clock.time, [['base/file/a', 'unchanged']]);
   await run(second.uuid, clock.time, [['base/file/a', 'failed']]);
   clock.time += day;
@@ -113,9 +113,8 @@ test('posture by the controls that crates name: a node counts once for each, by 
       { resource: 'base/file/a', result: 'unchanged' },
       { resource: 'web/file/b', result: web },
     ];
-    await store.transact([
-      postureWrite(node?.uuid ?? '', { startedAt: clock.time, dryRun: false, error: '', results }, true),
-    ]);
+    const run = { startedAt: clock.time, dryRun: false, error: '', results };
+    await store.transact(postureWrites(node?.uuid ?? '', run, { isNewest: true, now: clock.time }));
   }
   const { body } = await get<PostureView>('/v1/compliance/posture');
   assert.deepEqual(body.controls, [

@@ -74,7 +74,7 @@ function run(minute: number, resources: readonly string[]): Run {
 
 test('drift of the fleet: pages join to the whole, each resource once, whatever the limit', async () => {
   const { store, ask } = await setUp();
-  const runs = createRunStore(store);
+  const runs = createRunStore({ store, now: () => now });
   for (const [i, uuid] of nodes.entries())
     for (let minute = 0; minute < 4; minute += 1)
       await runs.record(
@@ -123,7 +123,7 @@ test('drift of nobody is empty; a cursor of another list, or of none, is refused
 
 test('one run by its UUID or the beginning of it; an ambiguous or unknown one is a problem', async () => {
   const { store, ask } = await setUp();
-  const runs = createRunStore(store);
+  const runs = createRunStore({ store, now: () => now });
   const one = { ...run(0, ['c/file//etc/a']), runId: 'aaaa1111-0000-4000-8000-000000000000' };
   const two = { ...run(1, ['c/file//etc/a']), runId: 'aaaa2222-0000-4000-8000-000000000000' };
   await runs.record(first, one);

@@ -62,7 +62,7 @@ function run(i: number, startedAt: number): Run {
 
 async function addRun(world: AdminWorld, i: number, of = 0) {
   await addNode(world, of);
-  await createRunStore(world.store).record(uuidOf(of), run(i, world.now()));
+  await createRunStore(world).record(uuidOf(of), run(i, world.now()));
 }
 
 async function addApiToken({ deps, user, store }: AdminWorld, i: number) {

@@ -41,7 +41,7 @@ function runOf(
 async function record(...runs: readonly Run[]) {
   const store = createMemoryStore();
   await store.transact([{ kind: 'put', item: { ...nodeKey(uuid), name: 'web-1' } }]);
-  const runStore = createRunStore(store);
+  const runStore = createRunStore({ store, now: () => start });
   for (const run of runs) await runStore.record(uuid, run);
   const { resources } = parseDrift(await store.get(driftKey(uuid)));
   return {

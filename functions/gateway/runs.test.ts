@@ -67,7 +67,7 @@ describe('stored runs', () => {
   it('the newest are kept, an old one never comes back, and reporting again changes nothing', async () => {
     const store = createMemoryStore();
     await store.transact([{ kind: 'put', item: { ...nodeKey(uuid) } }]);
-    const runs = createRunStore(store);
+    const runs = createRunStore({ store, now: () => now });
     const all = Array.from({ length: runsKept + 5 }, (_, n) =>
       parseRunReport(report({ started: timestampFromMs(now + n * 1000) }), now),
     );
@@ -84,7 +84,7 @@ describe('stored runs', () => {
   it('reports of one node at the same time are all recorded', async () => {
     const store = createMemoryStore();
     await store.transact([{ kind: 'put', item: { ...nodeKey(uuid) } }]);
-    const runs = createRunStore(store);
+    const runs = createRunStore({ store, now: () => now });
     const all = Array.from({ length: 4 }, (_, n) => parseRunReport(report({ started: timestampFromMs(now + n) }), now));
     await Promise.all(all.map((run) => runs.record(uuid, run)));
     const { items } = await store.query({ pk: runPartition(uuid) });
@@ -94,9 +94,12 @@ describe('stored runs', () => {
 
   it('a run of a node that is not stored is not recorded', async () => {
     const store = createMemoryStore();
-    await assert.rejects(createRunStore(store).record(randomUUID(), parseRunReport(report(), now)), {
-      code: 'UNAVAILABLE',
-    });
+    await assert.rejects(
+      createRunStore({ store, now: () => now }).record(randomUUID(), parseRunReport(report(), now)),
+      {
+        code: 'UNAVAILABLE',
+      },
+    );
     assert.deepEqual((await store.query({ pk: runPartition(uuid) })).items, []);
     await store.close();
   });

@@ -3,7 +3,7 @@
  * of what is kept, one small item a node, makes both that and the pruning one transaction, without reading runs.
  */
 import { z } from 'zod';
-import { postureWrite } from '../../lib/compliance/posture.ts';
+import { postureWrites } from '../../lib/compliance/posture.ts';
 import { nodeKey } from '../../lib/identity/nodes.ts';
 import type { Attribute, Item, Key, Store, Write } from '../../lib/store/port.ts';
 import { StoreError } from '../../lib/store/port.ts';
@@ -27,12 +27,12 @@ export function runPartition(uuid: string): string {
 const storedIndex = z.object({ revision: z.int(), kept: z.array(z.object({ runId: z.string(), sk: z.string() })) });
 type Index = z.infer<typeof storedIndex>;
 
-export function createRunStore(store: Store): RunStore {
+export function createRunStore({ store, now }: { readonly store: Store; readonly now: () => number }): RunStore {
   return {
     async record(uuid, run) {
       for (let attempt = 0; attempt < attempts; attempt++) {
         const index = await readIndex(store, uuid);
-        const writes = writesFor(uuid, run, index);
+        const writes = writesFor(uuid, run, index, now());
         if (writes.length > 0) writes.push(...(await driftWrites(store, uuid, run)));
         if (writes.length === 0 || (await apply(store, writes))) return;
       }
@@ -52,7 +52,7 @@ async function apply(store: Store, writes: readonly Write[]): Promise<boolean> {
 }
 
 /** None when the run is known already, or older than all that is kept. */
-function writesFor(uuid: string, run: Run, index: Index): Write[] {
+function writesFor(uuid: string, run: Run, index: Index, now: number): Write[] {
   if (index.kept.some(({ runId }) => runId === run.runId)) return [];
   const sk = sortKeyOf(run);
   const newestFirst = [...index.kept, { runId: run.runId, sk }].sort((a, b) => (a.sk < b.sk ? 1 : -1));
@@ -70,7 +70,7 @@ function writesFor(uuid: string, run: Run, index: Index): Write[] {
       .map(({ sk: old }): Write => ({ kind: 'delete', key: { pk: runPartition(uuid), sk: old } })),
   ];
   const isNewest = kept[0]?.sk === sk;
-  writes.push(postureWrite(uuid, run, isNewest));
+  writes.push(...postureWrites(uuid, run, { isNewest, now }));
   if (isNewest) {
     const set = { lastRun: lastRun(run) };
     writes.push({ kind: 'update', key: nodeKey(uuid), set, when: { kind: 'present' } });

@@ -97,7 +97,7 @@ export async function startGateway(deps: GatewayDeps, options: GatewayOptions): 
       pacing,
       seen,
       log: createLogFollowing({ publication: deps.publication, now }),
-      runs: createRunStore(store),
+      runs: createRunStore({ store, now }),
       facts: createFactsStore({ store, now }),
       builds,
       recordFindings: (node, findings) => recordNodeFindings(audit, node.uuid, findings),

@@ -1,9 +1,13 @@
 /**
- * Posture: how each node, and each crate on it, stood on each day. One small item a node and day, written in the same
- * transaction as the run that it comes from, and kept when the runs themselves are dropped.
+ * Posture: how each node, and each crate on it, stood on each day. One small item a node and day, and one with how the
+ * node stood last, written in the same transaction as the run that they come from, and kept when the runs themselves are
+ * dropped.
  */
 import { z } from 'zod';
+import { crateNamePattern, maxCrates } from '../policy/names.ts';
+import { everyItem } from '../store/every-item.ts';
 import type { Item, Key, Store, Write } from '../store/port.ts';
+import { lateRunWrite } from './rollup.ts';
 
 /** `converged`: in the declared state. `drifted`: it was not, and was put right or would have been. `failed`: it could not be. */
 export type PostureState = 'converged' | 'drifted' | 'failed';
@@ -43,22 +47,54 @@ export function postureKey(uuid: string, day: string): Key {
   return { pk: `posture#${uuid}`, sk: day };
 }
 
-/** The write that a run adds to its day. `isNewest`: no later run of the node is known. */
-export function postureWrite(uuid: string, run: PostureRun, isNewest: boolean): Write {
+/** How a node stood last: the newest run of all, and its day. */
+export type NewestPosture = Pick<PostureDay, 'day' | 'crates'> & { readonly state: PostureState };
+
+/** Spread like the nodes themselves, in the same order. */
+export function newestPostureKey(uuid: string): Key {
+  return { pk: `posture-newest#${uuid.slice(0, 1)}`, sk: uuid };
+}
+
+/**
+ * The writes that a run adds. `isNewest`: no later run of the node is known. `now`, Unix milliseconds: a run of a day that
+ * is over says so, because that day may be counted already.
+ */
+export function postureWrites(uuid: string, run: PostureRun, when: { isNewest: boolean; now: number }): Write[] {
+  const { isNewest, now } = when;
   const whole = stateOf(run);
+  const day = dayOf(run.startedAt);
   const set = { state: whole, crates: Object.fromEntries(cratesOf(run)) };
-  return {
+  const ofDay: Write = {
     kind: 'update',
-    key: postureKey(uuid, dayOf(run.startedAt)),
+    key: postureKey(uuid, day),
     ...(isNewest ? { set } : {}),
     add: { [whole]: 1 },
   };
+  if (!isNewest) return [ofDay];
+  const newest: Write = { kind: 'update', key: newestPostureKey(uuid), set: { ...set, day } };
+  return [ofDay, newest, ...(day < dayOf(now) ? [lateRunWrite(uuid, day)] : [])];
 }
 
 /** The days of a node, oldest first; days without a run are not among them. */
-export async function readPosture(store: Store, uuid: string, from: string): Promise<readonly PostureDay[]> {
-  const { items } = await store.query({ pk: `posture#${uuid}`, from, limit: 400 });
-  return items.map(parseDay);
+export async function readPosture(
+  store: Pick<Store, 'query'>,
+  uuid: string,
+  range: { readonly from: string; readonly to?: string },
+): Promise<readonly PostureDay[]> {
+  return Array.fromAsync(everyItem(store, { pk: `posture#${uuid}`, ...range }), parseDay);
+}
+
+/** Of a node that reported before this was kept by itself. */
+export async function findNewestPosture(store: Pick<Store, 'query'>, uuid: string): Promise<NewestPosture | undefined> {
+  const { items } = await store.query({ pk: `posture#${uuid}`, descending: true, limit: 1 });
+  const [day] = items.map(parseDay);
+  return day?.state === undefined ? undefined : { day: day.day, state: day.state, crates: day.crates };
+}
+
+const storedNewest = z.object({ day: z.string(), state, crates: z.record(z.string(), state) });
+
+export function parseNewestPosture(item: Item): NewestPosture {
+  return storedNewest.parse(item);
 }
 
 function parseDay(item: Item): PostureDay {
@@ -74,9 +110,9 @@ function cratesOf({ results }: PostureRun): ReadonlyMap<string, PostureState> {
   const crates = new Map<string, PostureState>();
   for (const { resource, result } of results) {
     const at = resource.indexOf('/');
-    // What is no `crate/type/name` came from an agent that is not ours; it has no crate.
-    if (at <= 0) continue;
-    const crate = resource.slice(0, at);
+    const crate = resource.slice(0, Math.max(0, at));
+    // What is no `crate/type/name` came from an agent that is not ours; it has no crate. Nor has any node more of them.
+    if (!crateNamePattern.test(crate) || (crates.size >= maxCrates && !crates.has(crate))) continue;
     crates.set(crate, worstOf([crates.get(crate) ?? 'converged', stateOfResult(result)]));
   }
   return crates;

@@ -1,4 +1,5 @@
 /** The routes for auditors: posture, verdicts, evidence, documents. Never an entry of the log: counts, states and proofs alone. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { z } from 'zod';
 import type { AuditLog } from '../../../lib/audit/port.ts';
 import type { Verdicts } from '../../../lib/audit/verdicts.ts';
@@ -8,17 +9,16 @@ import { currentRelease } from '../../../lib/policy/history.ts';
 import { maxBlobBytes, parseBlobDigest } from '../../../lib/store/blobs.ts';
 import { everyItem } from '../../../lib/store/every-item.ts';
 import type { Item } from '../../../lib/store/port.ts';
+import { type ComplianceDeps, createVerification } from '../compliance.ts';
 import {
-  type ComplianceDeps,
-  createVerification,
+  createFleetPosture,
   daysUpTo,
-  fleetPosture,
   type NodePosture,
   nodeDays,
   nodePosture,
   type PostureView,
   postureView,
-} from '../compliance.ts';
+} from '../posture.ts';
 import { Problem } from '../problem.ts';
 import { bytesRoute, type Route, route } from '../route.ts';
 import { count, pageSchema, releaseRef, sha256, time, type View } from '../view.ts';
@@ -83,6 +83,7 @@ export function complianceRoutes(deps: RouteDeps): Route[] {
 
 function reportRoutes(deps: RouteDeps): Route[] {
   const verify = createVerification(deps);
+  const fleetPosture = createFleetPosture(deps);
   return [
     route({
       method: 'GET',
@@ -90,7 +91,7 @@ function reportRoutes(deps: RouteDeps): Route[] {
       permission: 'compliance.read',
       schema: { query: z.strictObject({ days }) },
       answer: postureView,
-      handler: ({ query }): Promise<PostureView> => fleetPosture(deps, query.days),
+      handler: ({ query }): Promise<PostureView> => fleetPosture(query.days),
     }),
     route({
       method: 'GET',
@@ -133,7 +134,7 @@ function reportRoutes(deps: RouteDeps): Route[] {
           fleet: descriptor.fleet,
           generated: isoTime(deps.now()),
           ...(release === undefined ? {} : { release: { number: release.number, digest: release.digest } }),
-          posture: await fleetPosture(deps, body.days),
+          posture: await fleetPosture(body.days),
           ...(verification === undefined ? {} : { verification }),
           checkpoint,
           documents: await Array.fromAsync(everyItem(deps.store, { pk: documents }), documentViewOf),
@@ -210,28 +211,38 @@ function documentRoutes(deps: RouteDeps): Route[] {
   ];
 }
 
+/** So many days of nodes make a page, whatever its limit. */
+const maxNodeDays = 10_000;
+/** Nodes that are read at the same time, and before others get their turn. */
+const nodesAtOnce = 16;
+
 async function pageOfNodes(
   deps: ComplianceDeps,
   query: { readonly days: number; readonly limit: number; readonly cursor?: string | undefined },
 ): Promise<PageOf<NodePosture>> {
   const wanted = daysUpTo(deps.now(), query.days);
-  const items: NodePosture[] = [];
+  const [from = '', to = ''] = [wanted[0], wanted.at(-1)];
   const list = `posture of ${query.days} days`;
+  const limit = Math.min(query.limit, Math.ceil(maxNodeDays / query.days));
+  const items: NodePosture[] = [];
   let after: string | undefined = positionOf(list, query.cursor, parseUuidPosition);
   const first = after === undefined ? 0 : nodePartitions.indexOf(nodeKey(after).pk);
   for (const pk of nodePartitions.slice(first)) {
     do {
-      const page = await deps.store.query({ pk, limit: query.limit, ...(after === undefined ? {} : { after }) });
-      for (const item of page.items) {
-        const node = parseNode(item);
-        const held = await readPosture(deps.store, node.uuid, wanted[0] ?? '');
-        items.push({ uuid: node.uuid, name: node.name, days: nodeDays(node, held, wanted) });
-        if (items.length === query.limit) return pageOf(list, items, node.uuid);
-      }
+      const left = Math.min(nodesAtOnce, limit - items.length);
+      const page = await deps.store.query({ pk, limit: left, ...(after === undefined ? {} : { after }) });
+      const found = page.items.map(parseNode).map(async (node) => {
+        // A day and nothing more: '0' is behind every text that begins with it.
+        const held = await readPosture(deps.store, node.uuid, { from, to: `${to}0` });
+        return { uuid: node.uuid, name: node.name, days: nodeDays(node, held, wanted) };
+      });
+      items.push(...(await Promise.all(found)));
+      if (items.length === limit) return pageOf(list, items, items.at(-1)?.uuid);
+      await nextTurn();
       after = page.next;
     } while (after !== undefined);
   }
-  return { items };
+  return pageOf(list, items, undefined);
 }
 
 const storedDocument = z.object({
