@@ -21,7 +21,7 @@ export function protectByRules(): Guard {
 
 /** Loaded when it is needed: most runs of most nodes judge no command. */
 async function loadScanner(): Promise<Scanner> {
-  return (await import('../lib/guardrails/scanner.ts')).loadScanner();
+  return (await import('../lib/guardrails/scanner.ts')).scanner;
 }
 
 /** For what has no command to scan. */

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { Verdict } from '../lib/guardrails/rules.ts';
-import { loadScanner, type Scanner } from '../lib/guardrails/scanner.ts';
+import { scanner } from '../lib/guardrails/scanner.ts';
 
 type Sample = { readonly command: string; readonly rule?: string };
 type Tally = Record<Verdict, number> & { otherRule: number };
@@ -19,7 +19,7 @@ function load(name: string): Sample[] {
     .map((line) => JSON.parse(line));
 }
 
-function measure(scanner: Scanner, samples: readonly Sample[], expected: Verdict): Tally {
+function measure(samples: readonly Sample[], expected: Verdict): Tally {
   const tally: Tally = { allowed: 0, unknown: 0, dangerous: 0, otherRule: 0 };
   for (const { command, rule } of samples) {
     const { verdict, findings } = scanner.scan(command);
@@ -54,7 +54,6 @@ function maintainerScripts(): Sample[] {
   }
 }
 
-const scanner = await loadScanner();
 const sets: readonly (readonly [string, () => Sample[], Verdict])[] = [
   ['dangerous-plain', () => load('dangerous-plain'), 'dangerous'],
   ['dangerous-evasive', () => load('dangerous-evasive'), 'dangerous'],
@@ -65,5 +64,5 @@ for (const [name, samples, expected] of sets) {
   if (only.length > 0 && !only.some((one) => name.includes(one))) continue;
   const list = samples();
   const start = performance.now();
-  print(name, list.length, measure(scanner, list, expected), performance.now() - start);
+  print(name, list.length, measure(list, expected), performance.now() - start);
 }

@@ -76,8 +76,6 @@ async function programOf(scratch: string, options: OneFileOptions): Promise<Uint
     target: 'node24',
     format: 'cjs',
     mainFields: ['module', 'main'],
-    // Its other form asks for the place of its file, and there is none.
-    alias: { 'web-tree-sitter': './node_modules/web-tree-sitter/web-tree-sitter.cjs' },
     define: {
       HOLDFAST_VERSION: JSON.stringify(version),
       HOLDFAST_ARTIFACT_KEYS: JSON.stringify(keys),
@@ -91,13 +89,6 @@ async function programOf(scratch: string, options: OneFileOptions): Promise<Uint
   const program = join(scratch, 'main.cjs');
   writeFileSync(program, asciiOf(readFileSync(program, 'utf8')));
   // Names only, relative to the working directory: no path of this machine gets into the file.
-  const assets = {
-    'tree-sitter.wasm': 'web-tree-sitter/web-tree-sitter.wasm',
-    'tree-sitter-bash.wasm': '@vscode/tree-sitter-wasm/wasm/tree-sitter-bash.wasm',
-  };
-  for (const [name, source] of Object.entries(assets)) {
-    writeFileSync(join(scratch, name), readFileSync(join(sourceRoot, 'node_modules', source)));
-  }
   const config = {
     main: 'main.cjs',
     output: 'blob',
@@ -108,7 +99,6 @@ async function programOf(scratch: string, options: OneFileOptions): Promise<Uint
     // Neither NODE_OPTIONS nor a flag on the command line gets to the Node inside.
     execArgvExtension: 'none',
     execArgv: nodeFlags,
-    assets: Object.fromEntries(Object.keys(assets).map((name) => [name, name])),
   };
   writeFileSync(join(scratch, 'sea.json'), JSON.stringify(config));
   const args = ['--experimental-sea-config', 'sea.json'];

@@ -26,7 +26,6 @@ export interface Program {
   /** The manifest's; `any` runs everywhere, on `node:crypto` where it has no native module. */
   readonly platform: string;
   readonly page: boolean;
-  readonly grammar: boolean;
   readonly workers: boolean;
   /** Several entries share code, and each loads what it needs. */
   readonly splitting: boolean;
@@ -43,7 +42,6 @@ export function serverProgram(platform: string): Program {
     native: [platform],
     platform,
     page: true,
-    grammar: true,
     workers: true,
     splitting: true,
   };
@@ -58,7 +56,6 @@ export function agentProgram(platform: string): Program {
     native: [platform],
     platform,
     page: false,
-    grammar: true,
     workers: false,
     splitting: true,
   };
@@ -75,7 +72,6 @@ export function functionProgram(name: FunctionName): Program {
     native: isGateway ? ['linux-arm64', 'linux-x64'] : [],
     platform: 'any',
     page: name === 'admin',
-    grammar: name === 'admin',
     workers: false,
     splitting: false,
   };
@@ -171,12 +167,7 @@ function assetsOf(program: Program): [path: string, source: string][] {
     `native/sodium-native-${platform}.node`,
     join(dirname(require.resolve('sodium-native/package.json')), 'prebuilds', platform, 'sodium-native.node'),
   ]);
-  const grammar: [string, string][] = [
-    ['grammar/web-tree-sitter.wasm', require.resolve('web-tree-sitter/web-tree-sitter.wasm')],
-    ['grammar/tree-sitter-bash.wasm', require.resolve('@vscode/tree-sitter-wasm/wasm/tree-sitter-bash.wasm')],
-  ];
   return [
-    ...(program.grammar ? grammar : []),
     ...(program.page ? readdirSync(page).map((name): [string, string] => [`page/${name}`, join(page, name)]) : []),
     ...native.filter(([, source]) => existsSync(source)),
   ];

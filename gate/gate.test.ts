@@ -74,6 +74,11 @@ for (const { program, entry, says } of programs) {
     const note = () => join(directory, 'manifest.note');
     const loader = join(directory, entry);
     const files = () => parseManifest(parseNote(readFileSync(note())).text).files.map(({ path }) => path);
+    /** Two that are loaded by others. */
+    const parts = () =>
+      files().filter(
+        (path) => path.startsWith('programs/') && !Object.keys(program.entries).includes(path.slice(9, -4)),
+      ) as [string, string];
     /** Everything as it was, whatever happened. */
     const restored = (act: () => void, ...paths: readonly string[]) => {
       const kept = paths.map((path, index) => {
@@ -121,7 +126,7 @@ for (const { program, entry, says } of programs) {
     });
 
     it('with a file cut, missing, too many, or two swapped is refused', () => {
-      const [one, other] = files().filter((path) => path.startsWith('grammar/')) as [string, string];
+      const [one, other] = parts();
       const [a, b] = [join(directory, one), join(directory, other)];
       restored(() => {
         truncateSync(a, 1000);
@@ -160,13 +165,13 @@ for (const { program, entry, says } of programs) {
         symlinkSync(elsewhere, full);
         assertRefused(start(loader), 'FILE_SYMLINK', path);
       }, full);
-      const grammar = join(directory, 'grammar');
-      cpSync(grammar, join(base, 'moved'), { recursive: true });
-      rmSync(grammar, { recursive: true });
-      symlinkSync(join(base, 'moved'), grammar);
-      assertRefused(start(loader), 'FILE_SYMLINK', 'grammar/');
-      unlinkSync(grammar);
-      renameSync(join(base, 'moved'), grammar);
+      const native = join(directory, 'native');
+      cpSync(native, join(base, 'moved'), { recursive: true });
+      rmSync(native, { recursive: true });
+      symlinkSync(join(base, 'moved'), native);
+      assertRefused(start(loader), 'FILE_SYMLINK', 'native/');
+      unlinkSync(native);
+      renameSync(join(base, 'moved'), native);
     });
 
     it('without its manifest, or with one that is cut, altered or a link, is refused', () => {
@@ -202,7 +207,7 @@ for (const { program, entry, says } of programs) {
     });
 
     it('R01 no variable, option or file skips it', () => {
-      const [path = ''] = files().filter((each) => each.startsWith('grammar/'));
+      const [path] = parts();
       restored(
         () => {
           truncateSync(join(directory, path), 1000);

@@ -6,7 +6,7 @@ import type { NodeView } from '../../functions/admin/routes/nodes.ts';
 import type { RunView } from '../../functions/admin/routes/runs.ts';
 import { sha256Hex } from '../../lib/crypto/digest.ts';
 import { judgeResource } from '../../lib/guardrails/resource.ts';
-import { loadScanner } from '../../lib/guardrails/scanner.ts';
+import { scanner } from '../../lib/guardrails/scanner.ts';
 import { type Crate, type CrateResource, type Manifest, parseCrate, parseManifest } from '../../lib/policy/model.ts';
 import { planRelease, type ReleaseContent } from '../../lib/policy/plan.ts';
 import {
@@ -61,7 +61,7 @@ export function planCommand(terminal: Terminal): Command {
           next,
           nodes: planned,
           reported: await readReported(client, planned, live?.answered ?? new Map()),
-          protectedBy: await protection(),
+          protectedBy,
         });
         return { ...stated, live };
       });
@@ -165,9 +165,8 @@ function stated({ started, release, error, results, dryRun }: RunView): NonNulla
 }
 
 /** What guardrails say of a resource, by the same rules as on the node. */
-async function protection(): Promise<(resource: CrateResource) => readonly string[]> {
-  const scanner = await loadScanner();
-  return (resource) => judgeResource(scanner, resource).findings.map(({ rule, reason }) => `${rule}: ${reason}`);
+function protectedBy(resource: CrateResource): readonly string[] {
+  return judgeResource(scanner, resource).findings.map(({ rule, reason }) => `${rule}: ${reason}`);
 }
 
 function formatPlan({ nodes, blastRadius }: StatedPlan): string[] {

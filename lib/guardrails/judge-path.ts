@@ -36,6 +36,17 @@ export type PathJudgement = {
 const rawDevice =
   /^\/dev\/(?:sd|hd|vd|xvd|nvme|mmcblk|md|dm-|loop|mapper\/|disk\/|sg\d|sr\d|mem$|kmem$|port$|nbd|zd|bcache|root$|[a-z]+\/by-)/;
 
+/** Files that do something when they are written to. */
+const triggers: readonly (readonly [RegExp, RuleId])[] = [
+  [/^\/dev\/watchdog\d*$/, 'G0301'],
+  [/^\/sys\/power\/(?:state|disk|reboot\/.+)$/, 'G0301'],
+  [
+    /^\/sys\/fs\/cgroup\/(?:[^/]+\/)?(?:(?:system|init|user)\.(?:slice|scope)\/)?(?:(?:ssh|sshd|dbus|systemd-[a-z]+|networkmanager|holdfast-agent)\.service\/)?cgroup\.(?:kill|freeze)$/,
+    'G0303',
+  ],
+  [/^\/sys\/class\/net\/(?!docker|veth|br-|virbr|lo\/)[^/]+\/(?:flags|carrier)$/, 'G0403'],
+];
+
 /** Judges an action on a path, which may be relative to a directory. Undefined: nothing is known against it. */
 export function judgePath(path: string, action: PathAction, cwd?: string): PathJudgement | undefined {
   if (plain(path) === '') return undefined;
@@ -59,6 +70,10 @@ function judgeNormal(normal: string, action: PathAction): PathJudgement | undefi
   if (isAgentPath(lower) || isInAgentTree(lower)) {
     return found('G0401', lower);
   }
+  const plainPath = lower.replace(/[\ue001-\ue004]/g, '');
+  const trigger =
+    isTreeAction(action) || action === 'remove' ? undefined : triggers.find(([path]) => path.test(plainPath));
+  if (trigger !== undefined) return found(trigger[1], lower);
   if (isFree(lower)) return undefined;
   if (rawDevice.test(lower) && !/^remove$|^change|^break$|^own$|^mount$/.test(action)) return found('G0201', lower);
   if (lower.startsWith(hole)) return judgeHole(lower, action);
@@ -67,13 +82,24 @@ function judgeNormal(normal: string, action: PathAction): PathJudgement | undefi
   return judgeAll(target, action);
 }
 
+/** What is in a directory of the network's settings: a pattern that means all of these means the directory. */
+const usual: readonly (readonly [string, readonly string[]])[] = [
+  ['/etc/netplan', ['50-cloud-init.yaml', '01-netcfg.yaml', '00-installer-config.yaml']],
+  ['/etc/sysconfig/network-scripts', ['ifcfg-eth0', 'ifcfg-ens3']],
+  ['/etc/networkmanager/system-connections', ['eth0.nmconnection', 'wired connection 1.nmconnection']],
+  ['/etc/systemd/network', ['10-eth0.network', '20-wired.network']],
+  ['/etc/network/interfaces.d', ['50-cloud-init', 'eth0']],
+];
+
 /** `x/*` and `x/.*` are all that is in `x`. */
 function withoutContents(path: string): string {
   const at = path.lastIndexOf('/');
   const last = path.slice(at + 1);
   const matchesAll =
     hasGlob(last) && [...'a.bz0_-'].every((char) => patternOf(last.replace(/^\./, '')).test(`${char}x1`));
-  return matchesAll ? path.slice(0, at) || '/' : path;
+  const own = usual.find(([directory]) => directory === path.slice(0, at))?.[1];
+  const isNetwork = hasGlob(last) && own?.every((name) => patternOf(last).test(name)) === true;
+  return matchesAll || isNetwork ? path.slice(0, at) || '/' : path;
 }
 
 function judgeHole(path: string, action: PathAction): PathJudgement | undefined {
@@ -87,10 +113,22 @@ function judgeAll(path: string, action: PathAction | 'remove contents'): PathJud
   for (const { entry, relation } of relatedTo(path)) {
     const rule = refuses(entry, action, relation);
     if (rule === undefined) continue;
+    // Which node it is, only the machine knows.
+    const isSome = entry.path === '/dev' && path.startsWith(`/dev/${hole}`) && !/tree|move/.test(action);
+    if (isSome) return found('G0603', entry.path, 'unknown');
     if (relation !== 'above') return found(entry.rule ?? rule, entry.path);
     above ??= found(rule, entry.path);
   }
-  return above;
+  return above ?? judgePartly(path, action);
+}
+
+/** A directory below the root whose name is known in part: it may turn out to be one of the system's. */
+function judgePartly(path: string, action: PathAction | 'remove contents'): PathJudgement | undefined {
+  const only = path.slice(1);
+  if (only.includes('/') || !only.includes(hole) || only === hole || !/tree|move/.test(action)) return undefined;
+  const pattern = patternOf(only);
+  const name = 'etc usr bin sbin lib lib64 boot var dev root home'.split(' ').find((one) => pattern.test(one));
+  return name === undefined ? undefined : found('G0603', `/${name}`, 'unknown');
 }
 
 function refuses(entry: ProtectedPath, action: PathAction | 'remove contents', relation: Relation): RuleId | undefined {
@@ -111,7 +149,7 @@ function refuses(entry: ProtectedPath, action: PathAction | 'remove contents', r
     case 'own':
       return relation === 'above' || entry.mayChangeMode === true ? undefined : 'G0104';
     case 'move':
-      return isOwn ? undefined : 'G0105';
+      return isOwn || entry.mayMove === true ? undefined : 'G0105';
     case 'empty':
       return relation === 'above' || entry.protection === 'standing' ? undefined : 'G0106';
     case 'replace':

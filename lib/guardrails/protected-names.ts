@@ -12,13 +12,13 @@ export function isReachService(unit: string): boolean {
 
 /** What gives the machine its network. */
 export function isNetworkService(unit: string): boolean {
-  return /^(?:networking|network|NetworkManager|systemd-networkd|systemd-resolved|dhcpcd|dhclient|wicked|wickedd|netplan|netctl|connman|ifup@.*|net\.[a-z].*|systemd-networkd-wait-online|network-online|network-pre|com\.apple\.networkd|cloud-init-local)$/i.test(
+  return /^(?:networking|network|NetworkManager|systemd-networkd|systemd-resolved|dhcpcd|dhclient|wicked|wickedd|netplan|netctl|connman|ifup@.*|net\.[a-z].*|systemd-networkd-wait-online|network-online|network-pre|com\.apple\.networkd|ifup|dhcpcd5)$/i.test(
     serviceName(unit),
   );
 }
 
 const vital =
-  /^(?:dbus|dbus-broker|dbus-daemon|messagebus|systemd-[a-z-]+(?:@.*)?|init|udev|eudev|polkit|getty@.*|serial-getty@.*|local-fs|basic|sysinit|multi-user|default|sysvinit|mdev|sysfs|procfs|devfs|hwdrivers|lvm2-monitor|lvm2-lvmetad|dm-event|cryptsetup|console-getty|user@0|user\.slice|system\.slice|init\.scope|open-vm-tools-none)$/i;
+  /^(?:dbus|dbus-broker|dbus-daemon|messagebus|systemd-[a-z-]+(?:@.*)?|init|udev|eudev|polkit|getty@.*|serial-getty@.*|local-fs|basic|sysinit|multi-user|default|sysvinit|mdev|sysfs|procfs|devfs|hwdrivers|lvm2-monitor|dm-event|cryptsetup|console-getty|user@0|user\.slice|system\.slice|init\.scope|open-vm-tools-none)$/i;
 
 /** Services of `systemd` that a machine gets by without, often turned off on purpose. */
 const optional =
@@ -44,7 +44,7 @@ export function isVitalProcess(name: string): boolean {
 
 const packages = [
   /^(?:linux-(?:image|kernel|generic|lts|virt|base|modules)(?:[-.].*)?|linux|kernel(?:-core|-default|-modules|-ml|-lt|-uek)?|kernel-image.*|linux-image\*)$/,
-  /^(?:libc6?|libc-bin|libc6-.*|glibc(?:-common|-minimal-langpack)?|musl|libgcc(?:-s1|1)?|libstdc\+\+6?|libcrypt1?|libpam.*|pam|libselinux1?|libsystemd0?|libssl3?|openssl-libs|zlib1?g?|ncurses-base)$/,
+  /^(?:libc6?|libc-bin|libc6-.*|glibc(?:-common|-minimal-langpack)?|musl|libgcc(?:-s1|1)?|gcc-libs|musl-utils|libcrypto3|libstdc\+\+6?|libcrypt1?|libpam.*|pam|libselinux1?|libsystemd0?|libssl3?|openssl-libs|zlib1?g?|ncurses-base)$/,
   /^(?:systemd|systemd-sysv|systemd-libs|systemd-boot|sysvinit(?:-core|-utils)?|init|openrc|runit|busybox|upstart|initscripts|sysv-rc|udev|systemd-udev|dbus|dbus-broker|dbus-daemon|initramfs-tools(?:-core)?|dracut|mkinitcpio)$/,
   /^(?:apt|dpkg|rpm|dnf|dnf5|yum|zypper|libzypp|pacman|apk-tools|libapt-pkg.*|libdnf.*|debianutils|rpm-libs)$/,
   /^(?:openssh|openssh-server|openssh-sftp-server|ssh|dropbear|openssh-clients-none)$/,

@@ -20,6 +20,8 @@ export type ProtectedPath = {
   readonly isTree?: boolean;
   /** The whole of it may change mode and owner: it belongs to those who use the machine. */
   readonly mayChangeMode?: boolean;
+  /** It may be moved to another disk: the machine runs without it. */
+  readonly mayMove?: boolean;
   readonly rule?: 'G0401' | 'G0402';
 };
 
@@ -85,6 +87,8 @@ const keptFiles = [
   '/etc/dnf/dnf.conf',
   '/etc/yum.conf',
   '/etc/pacman.conf',
+  '/etc/apk/world',
+  '/etc/apk/repositories',
   '/etc/nftables.conf',
 ];
 
@@ -159,7 +163,6 @@ const standing = [
   '/var/lib/NetworkManager',
   '/run',
   '/run/systemd',
-  '/run/dbus',
   '/home',
   '/System',
   '/Library',
@@ -185,10 +188,11 @@ const standingForUse = [
   '/var/spool/cron',
   '/var/spool/cron/crontabs',
   '/etc/letsencrypt',
-  '/var/lib/postgresql',
-  '/var/lib/mysql',
-  '/var/lib/docker',
+  '/run/dbus',
 ];
+
+/** Data of services: not to be removed as a whole, but moved to another disk in the usual course of things. */
+const data = ['/var/lib/postgresql', '/var/lib/mysql', '/var/lib/docker'];
 
 const programs = [
   ...[
@@ -310,6 +314,7 @@ export const protectedPaths: readonly ProtectedPath[] = [
   { path: '/root/.ssh/authorized_keys', protection: 'kept', rule: 'G0402' },
   ...standing.map((path) => ({ path, protection: 'standing' }) as const),
   ...standingForUse.map((path) => ({ path, protection: 'standing', mayChangeMode: true }) as const),
+  ...data.map((path) => ({ path, protection: 'standing', mayChangeMode: true, mayMove: true }) as const),
   ...[...programs, ...adminPrograms].map((path) => ({ path, protection: 'program' }) as const),
   ...libraries.map((path) => ({ path, protection: 'program' }) as const),
 ];
@@ -318,11 +323,15 @@ export const protectedPaths: readonly ProtectedPath[] = [
 const free: readonly RegExp[] = [
   /^\/dev\/(?:null|zero|full|u?random|tty|stdin|stdout|stderr|fd(?:\/.*)?|shm(?:\/.+)?|pts(?:\/.*)?|ptmx|console|log|mqueue\/.+|hugepages\/.+|kmsg|net\/tun|(?:tcp|udp)\/.*)$/,
   /^\/proc\/sys\/(?!kernel\/(?:core_pattern|modprobe|hotplug|modules_disabled|poweroff_cmd|panic_on_oops)$).+/,
-  /^\/proc\/(?:self|thread-self|\d+|\ue000)\/(?:oom_score_adj|oom_adj|coredump_filter|timerslack_ns|comm|autogroup|fd(?:\/.*)?|cwd)$/,
+  /^\/proc\/[^/]*\/(?:oom_score_adj|oom_adj|coredump_filter|timerslack_ns|comm|autogroup|fd(?:\/.*)?|cwd)$/,
   /^\/proc\/(?:irq\/.+|mtrr|acpi\/wakeup|pressure\/.+)$/,
-  /^\/sys\/(?:kernel\/mm|module\/[^/]+\/parameters|class\/(?:leds|backlight|gpio|pwm|thermal|power_supply|net(?!\/[^/]+\/device\/)|scsi_host|hwmon)|devices\/system\/(?:cpu|node)|fs\/cgroup|kernel\/debug|kernel\/tracing|power|bus\/.+\/(?:bind|new_id|rescan)|firmware\/acpi|devices\/platform|devices\/virtual|block\/[^/]+\/(?:queue|bdi)|class\/block\/[^/]+\/queue)(?:\/.*)?$/,
-  /^\/sys\/(?:bus\/pci\/rescan|class\/scsi_host\/.+|block\/[^/]+\/device\/(?:rescan|timeout|queue_depth))$/,
-  /^\/(?:boot|lib\/firmware)\/.+\.(?:old|bak|dpkg-[a-z]+|rpm(?:save|new|orig))$/,
+  // Settings and triggers of drivers; not what takes a device away, and not the variables of the firmware.
+  /^\/sys\/(?!firmware\/efi|kernel\/(?:kexec|uevent_helper)|hypervisor)(?!.*\/(?:delete|remove|reset|unbind|eject|flr)$)(?!(?:block|class\/block)\/[^/]+\/device\/state$)(?!.*\/config$)(?!devices\/system\/memory\/.+\/(?:state|online)$)[^/]+\/.+/,
+  // Nodes that are no disks: consoles, tapes, sound, and what a driver makes for its own tools.
+  /^\/dev\/(?:tty\w*|vcsa?\d*|lp\d|fb\d+|n?st\d\w*|ch\d|sch\d|changer\w*|input\/.+|snd\/.+|dri\/.+|rtc\d?|hpet|uinput|uhid|vhost-\w+|kvm|fuse|ppp|cpu\/.+|nvidia\w*|video\d+|i2c-\d+|spidev\S+|gpiochip\d+|hidraw\d+|usb\/.+|bus\/usb\/.+|xconsole|cdrom|dvd|parport\d+|ipmi\d+|tpm\w*|ptp\d+|rfkill|vfio\/.+|char\/.+|cuse|autofs|cachefiles|cpu_dma_latency|userfaultfd|net\/.+|usbmon\d+|crypto|hwrng|dtrace\S*)$/,
+  /^\/(?:boot|lib\/firmware)\/.+\.(?:old|bak|dpkg-[a-z]+|rpm(?:save|new|orig)|old-dkms|ucf-[a-z]+)$/,
+  /^\/etc\/(?:pam\.d|security|grub\.d)\/.+(?:\.(?:old|bak|orig|pam-old|dpkg-[a-z]+|rpm(?:save|new|orig)|ucf-[a-z]+)|~)$/,
+  /^\/boot\/grub2?\/(?:\.background_cache\.\w+|[^/]+\.(?:png|jpe?g|tga|pf2)|locale\/[^/]+\.mo)$/,
   /^\/lib\/systemd\/system\/(?!(?:systemd|dbus|ssh|getty|network)).+\.(?:service|timer|socket|path|mount|target)$/,
   /^\/lib\/systemd\/system-(?:sleep|generators|shutdown)\/.+/,
   /^\/var\/lib\/(?:dpkg\/(?:lock|lock-frontend|triggers\/Lock|.+-old)|rpm\/(?:__db[^/]*|\.rpm\.lock)|pacman\/(?:db\.lck|sync\/.+))$/,

@@ -2,9 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { judgeOnNode, type NodeView } from './on-node.ts';
 import { judgeResource } from './resource.ts';
-import { loadScanner } from './scanner.ts';
+import { scanner } from './scanner.ts';
 
-const scanner = await loadScanner();
 const judge = (type: string, desired: object) => judgeResource(scanner, { type, id: 'x', desired });
 
 describe('at publish', () => {

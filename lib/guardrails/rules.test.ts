@@ -2,9 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { docsAnchor, formatRuleTable, type RuleId, rules } from './rules.ts';
-import { loadScanner } from './scanner.ts';
-
-const scanner = await loadScanner();
+import { scanner } from './scanner.ts';
 
 /** For each rule: what breaks it, and the closest thing that doesn't. */
 const cases: Record<RuleId, { readonly breaks: readonly string[]; readonly keeps: readonly string[] }> = {
@@ -90,6 +88,10 @@ const cases: Record<RuleId, { readonly breaks: readonly string[]; readonly keeps
   G0606: {
     breaks: ['frobnicate --hook "rm -rf /etc"'],
     keeps: ['frobnicate --hook "rm -rf /srv/x"', 'wall "reboot at noon"'],
+  },
+  G0607: {
+    breaks: ['frobnicate /etc/shadow', 'frobnicate --disk=/dev/sda'],
+    keeps: ['frobnicate /srv/x', 'stat /etc/shadow', 'frobnicate /dev/null'],
   },
   G0605: { breaks: [`echo ${'x'.repeat(140_000)}`], keeps: [`echo ${'x'.repeat(1000)}`] },
 };

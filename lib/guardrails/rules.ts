@@ -91,7 +91,7 @@ export const rules = {
     title: 'Injected library',
     reason: 'loads a library from a place that anybody can write to',
   },
-  G0505: { verdict: 'dangerous', title: 'Not shell', reason: "can't be parsed, so nobody can say what it does" },
+  G0505: { verdict: 'unknown', title: 'Not shell', reason: "can't be parsed, so nobody can say what it does" },
 
   G0601: { verdict: 'unknown', title: 'Unknown command', reason: 'the name of the command is known only when it runs' },
   G0602: { verdict: 'unknown', title: 'Unknown code', reason: 'the code that is run is known only when it runs' },
@@ -110,6 +110,11 @@ export const rules = {
     verdict: 'unknown',
     title: 'Dangerous text',
     reason: 'holds the text of a dangerous command, and nobody can say whether it is run',
+  },
+  G0607: {
+    verdict: 'unknown',
+    title: 'Unknown program',
+    reason: 'hands a protected file to a program that nobody here knows',
   },
 } as const satisfies Record<string, Rule>;
 

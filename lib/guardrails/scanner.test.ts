@@ -2,9 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { loadScanner } from './scanner.ts';
-
-const scanner = await loadScanner();
+import { scanner } from './scanner.ts';
 
 type Sample = { readonly command: string; readonly rule?: string };
 
@@ -35,12 +33,12 @@ describe('corpora', () => {
     assert.ok((dangerous?.length ?? 0) >= 0.9 * corpus('dangerous-evasive').length);
   });
 
-  test('R41 ordinary commands: at most 1 % are dangerous and 2 % unknown', () => {
+  test('R41 ordinary commands: at most 1 % are refused, dangerous or unknown', () => {
     const { dangerous, unknown } = verdicts('ordinary');
     const all = corpus('ordinary').length;
-    assert.ok(all >= 1000);
-    assert.ok((dangerous?.length ?? 0) <= 0.01 * all, dangerous?.join('\n'));
-    assert.ok((unknown?.length ?? 0) <= 0.02 * all, unknown?.join('\n'));
+    assert.ok(all >= 3000);
+    const refused = [...(dangerous ?? []), ...(unknown ?? [])];
+    assert.ok(refused.length <= 0.01 * all, refused.join('\n'));
   });
 
   test('R41 the dangerous corpora name the rule that is found', () => {
@@ -182,6 +180,21 @@ describe('bounds', () => {
       `${'for i in 1 2 3 4 5 6 7 8; do '.repeat(12)} ls; ${'done; '.repeat(12)}`,
       'f() { f; }; f',
       'alias a=b b=a; a',
+      'f() { f; f; }; f',
+      'f() { g; g; }; g() { f; f; }; f',
+      `i=0; ${'while ((i<9)); do '.repeat(12)}((i++))${'; done'.repeat(12)}`,
+      `rm -rf /${'$a'.repeat(8000)}`,
+      `rm -rf ${'/*'.repeat(4000)}`,
+      `x=' *\t${' *\t'.repeat(4000)}'; eval "$x"`,
+      `echo ${'a'.repeat(40)}! | sed -E 's/(a|a)*$/b/' | sh`,
+      "find / -regex '(a|a)*(a|a)*(a|a)*/x' -delete",
+      `perl -e '${'\n'.repeat(12_000)}'`,
+      `sed -i '${'\n'.repeat(12_000)}' /etc/fstab`,
+      `python3 -c '${'"\t'.repeat(6000)}'`,
+      `python3 -c '${'("x"*99)'.repeat(1500)}'`,
+      `x='${'$x=ALL'.repeat(2000)}'; eval "$x"`,
+      `x=${'a'.repeat(4000)}; echo \${x##${'*a'.repeat(400)}b}`,
+      `logrotate x; cat > x <<'E'\n${'/a /b '.repeat(3000)}{\nE\nlogrotate x`,
     ];
     for (const source of sources) holds(source);
     assert.equal(scanner.scan('x'.repeat(200_000)).verdict, 'unknown');

@@ -4,7 +4,7 @@
  */
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { loadScanner } from '../guardrails/scanner.ts';
+import { scanner } from '../guardrails/scanner.ts';
 import { type Contents, readPlainFile } from './contents.ts';
 import { type CrateSource, parseCrateSource, type Scan } from './crate-source.ts';
 import { PolicyError } from './errors.ts';
@@ -61,7 +61,7 @@ export async function loadPolicyDirectory(root: string, types: ResourceTypes): P
   const crateNames = new Set(found.map((crate) => crate.name));
   problems.push(
     ...findGuarded(
-      await loadScanner(),
+      scanner,
       crates.flatMap((crate) => crate.resources),
     ),
   );

@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadScanner } from '../guardrails/scanner.ts';
+import { scanner } from '../guardrails/scanner.ts';
 import type { SourceResource } from './crate-source.ts';
 import { findGuarded } from './guardrails.ts';
-
-const scanner = await loadScanner();
 
 function exec(command: string, accepts: { readonly [rule: string]: string } = {}): SourceResource {
   const place = { file: 'crates/x.yaml', line: 3, column: 5 };

@@ -1,7 +1,7 @@
 /** R33–R34 by the system's own account: what a refused program asked the kernel for, and a file that changes meanwhile. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { generateEd25519 } from '../../lib/crypto/ed25519.ts';
@@ -56,7 +56,7 @@ for (const [folder, entry] of [
 
     const note = join(directory, 'manifest.note');
     const program = join(directory, 'programs', entry);
-    const wasm = join(directory, 'grammar/tree-sitter-bash.wasm');
+    const native = join(directory, 'native', readdirSync(join(directory, 'native'))[0] ?? '');
     const flip = (file: string) => {
       const bytes = readFileSync(file);
       bytes[bytes.length >> 1]! ^= 1;
@@ -64,8 +64,8 @@ for (const [folder, entry] of [
     };
     const changes: readonly [string, string, () => void][] = [
       ['FILE_ALTERED', program, () => flip(program)],
-      ['FILE_ALTERED', wasm, () => writeFileSync(wasm, '')],
-      ['FILE_MISSING', wasm, () => rmSync(wasm)],
+      ['FILE_ALTERED', native, () => writeFileSync(native, '')],
+      ['FILE_MISSING', native, () => rmSync(native)],
       [
         'FILE_SYMLINK',
         program,

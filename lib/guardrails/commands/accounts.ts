@@ -2,6 +2,7 @@
 import { isSystemGroup, isSystemUser } from '../protected-names.ts';
 import { type Call, programOf, readOptions, reportCall } from '../shell/call.ts';
 import { hole, plain } from '../shell/marks.ts';
+import { contentOf } from '../shell/redirect.ts';
 import { judgeWrite } from '../shell/write.ts';
 import type { Judge, Judges } from './judge.ts';
 
@@ -97,12 +98,20 @@ const usermod: Judge = (call) => {
     '-g',
     '--gid',
   ].some((flag) => flags.has(flag));
-  if (changes || /nologin|false|\/(?:true|sync)$/.test(shell)) {
+  const group = plain(values.get('-g') ?? values.get('--gid') ?? '');
+  const isOwnGroup = /^(?:0|root)$/.test(group) && flags.size === 1;
+  if ((changes && !isOwnGroup) || /nologin|false|\/(?:true|sync)$/.test(shell)) {
     for (const name of operands)
       if (/^(?:root|0)$/.test(plain(name)) || (flags.has('-l') && isSystemUser(plain(name))))
         reportCall(call, 'G0407', name);
   }
-  if (/^0$/.test(plain(values.get('-u') ?? values.get('--uid') ?? ''))) reportCall(call, 'G0108', operands[0]);
+  if (/^0+$/.test(plain(values.get('-u') ?? values.get('--uid') ?? ''))) reportCall(call, 'G0108', operands[0]);
+  const groups = plain(values.get('-G') ?? values.get('--groups') ?? '');
+  if (
+    operands.some((one) => /^(?:nobody|daemon|www-data|apache|nginx|http|mail|ftp|games)$/.test(plain(one))) &&
+    /(?:^|,)(?:sudo|wheel|root|disk|shadow)(?:,|$)/.test(groups)
+  )
+    reportCall(call, 'G0108', operands[0]);
 };
 
 const useradd: Judge = (call) => {
@@ -129,7 +138,14 @@ const useradd: Judge = (call) => {
     '--comment',
     '--password',
   ]);
-  if (/^0$/.test(plain(values.get('-u') ?? values.get('--uid') ?? ''))) reportCall(call, 'G0108', operands[0]);
+  if (/^0+$/.test(plain(values.get('-u') ?? values.get('--uid') ?? ''))) reportCall(call, 'G0108', operands[0]);
+};
+
+/** Lines as in `passwd`, with the password in them. */
+const newusers: Judge = (call) => {
+  const file = call.argv.slice(1).find((arg) => !plain(arg).startsWith('-'));
+  const text = plain(file === undefined ? call.frame.stdin : contentOf(call.frame, file));
+  for (const line of text.split('\n')) if (/^[^:]+:[^:]*:0+:/.test(line)) reportCall(call, 'G0108', line.split(':')[0]);
 };
 
 const chsh: Judge = (call) => {
@@ -170,12 +186,19 @@ const gpasswd: Judge = (call) => {
   const { operands, values, flags } = readOptions(call.argv.slice(1), ['-d', '-a', '-A', '-M', '--delete', '--add']);
   const user = plain(values.get('-d') ?? values.get('--delete') ?? '');
   if (user === 'root') reportCall(call, 'G0407', user);
+  const added = plain(values.get('-a') ?? values.get('--add') ?? '');
+  // Programs that strangers talk to run under these names.
+  if (
+    /^(?:nobody|daemon|www-data|apache|nginx|http|mail|ftp|games)$/.test(added) &&
+    operands.some((one) => /^(?:sudo|wheel|root|disk|shadow)$/.test(plain(one)))
+  )
+    reportCall(call, 'G0108', added);
   if (flags.has('-M') && operands.some((one) => /^(?:sudo|wheel|root)$/.test(plain(one))))
     reportCall(call, 'G0407', operands[0]);
 };
 
 const vipw: Judge = (call) => {
-  if (call.frame.stdin !== '' || call.environment?.has('EDITOR') === true)
+  if (call.frame.stdin !== '' || call.environment?.has('EDITOR') === true || call.environment?.has('VISUAL') === true)
     judgeWrite(call.frame, '/etc/passwd', {
       isAppend: true,
       content: hole,
@@ -204,6 +227,7 @@ export const accountJudges: Judges = {
   usermod,
   useradd,
   adduser: useradd,
+  newusers,
   chsh,
   chage,
   chpasswd,

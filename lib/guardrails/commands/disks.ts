@@ -2,6 +2,8 @@
 import { judgePath } from '../judge-path.ts';
 import { normalizePath } from '../paths.ts';
 import { type Call, programOf, readOptions, reportCall, touch } from '../shell/call.ts';
+import { copiedBy } from '../shell/copies.ts';
+import { rememberLink } from '../shell/links.ts';
 import { hole, plain } from '../shell/marks.ts';
 import { judgeWrite } from '../shell/write.ts';
 import type { Judge, Judges } from './judge.ts';
@@ -24,7 +26,8 @@ const dd: Judge = (call) => {
     const path = /^of=([\s\S]+)$/.exec(plain(arg))?.[1];
     if (path === undefined) continue;
     const isPartial = call.argv.some((one) => /^conv=.*notrunc|^oflag=.*append/.test(plain(one)));
-    judgeWrite(call.frame, path, { isAppend: isPartial, content: '', offset: call.offset, excerpt: call.excerpt });
+    const content = judgePath(path, 'edit')?.rule === 'G0201' ? '' : copiedBy(call);
+    judgeWrite(call.frame, path, { isAppend: isPartial, content, offset: call.offset, excerpt: call.excerpt });
   }
 };
 
@@ -158,6 +161,23 @@ const always =
       reportCall(call, rule, operands.at(-1));
   };
 
+/** What was made here may be taken away here. */
+const lvcreate: Judge = (call) => {
+  const { values } = readOptions(
+    call.argv.slice(1),
+    ['-n', '-L', '-l', '-T', '-V', '-s', '--name', '--size', '--extents'].filter((one) => one !== '-s'),
+  );
+  const name = values.get('-n') ?? values.get('--name');
+  if (name !== undefined) call.frame.scan.created.add(plain(name).replace(/^.*\//, ''));
+};
+
+const lvremove: Judge = (call, again) => {
+  const { operands } = readOptions(call.argv.slice(1));
+  const isOwn =
+    operands.length > 0 && operands.every((one) => call.frame.scan.created.has(plain(one).replace(/^.*\//, '')));
+  if (!isOwn) always('G0204')(call, again);
+};
+
 const cryptsetup: Judge = (call) => {
   if (
     call.argv.some(
@@ -174,6 +194,8 @@ const mdadm: Judge = (call) => {
   const args = call.argv.map(plain);
   if (args.some((arg) => /^(?:--zero-superblock|--create|-C|--kill-subarray.*|--stop|-S)$/.test(arg)))
     reportCall(call, 'G0204', args.find((arg) => arg.startsWith('/dev/')) ?? '');
+  // One of them may be replaced; without two the array is gone.
+  if (args.filter((arg) => /^(?:--fail|-f|--set-faulty)$/.test(arg)).length > 1) reportCall(call, 'G0204', args[1]);
 };
 
 const zpool: Judge = (call) => {
@@ -214,6 +236,9 @@ const mount: Judge = (call) => {
   ]);
   const target = values.get('--target') ?? (operands.length > 1 ? operands.at(-1) : undefined);
   const options = plain(values.get('-o') ?? values.get('--options') ?? '');
+  const isBind =
+    ['--bind', '--rbind', '-B', '-R', '--move', '-M'].some((flag) => flags.has(flag)) || /\br?bind\b/.test(options);
+  if (isBind && operands.length > 1) rememberLink(call.frame, operands.at(-1) ?? '', operands[0] ?? '', 'mount');
   if (options.includes('remount') && !/\bro\b/.test(options)) return;
   if (options.includes('remount') && plain(operands.at(-1) ?? '') === '/') reportCall(call, 'G0107', '/');
   else if (target !== undefined && !flags.has('--make-rprivate')) touch(call, target, 'mount');
@@ -225,6 +250,12 @@ const umount: Judge = (call) => {
   for (const path of operands)
     if (vital.test(normalizePath(path, call.frame.scope.cwd))) reportCall(call, 'G0107', path);
   if (flags.has('-a') && !flags.has('-t')) reportCall(call, 'G0107', 'all');
+};
+
+/** A node of a disk is that disk, wherever it is. */
+const mknod: Judge = (call) => {
+  const { operands } = readOptions(call.argv.slice(1), ['-m', '--mode']);
+  if (/^b/.test(plain(operands[1] ?? ''))) rememberLink(call.frame, operands[0] ?? '', '/dev/sda', 'hard');
 };
 
 const pivotRoot: Judge = (call) => reportCall(call, 'G0107', call.argv[1]);
@@ -262,11 +293,10 @@ export const diskJudges: Judges = {
   gdisk: fdisk,
   sgdisk,
   ...Object.fromEntries(
-    ['lvremove', 'vgremove', 'pvremove', 'lvreduce', 'thin_restore', 'drbdadm-wipe'].map((name) => [
-      name,
-      always('G0204'),
-    ]),
+    ['vgremove', 'pvremove', 'lvreduce', 'thin_restore', 'drbdadm-wipe'].map((name) => [name, always('G0204')]),
   ),
+  lvcreate,
+  lvremove,
   cryptsetup,
   mdadm,
   zpool,
@@ -274,6 +304,12 @@ export const diskJudges: Judges = {
   diskutil,
   mount,
   umount,
+  mknod,
+  debootstrap: (call) => {
+    const { operands } = readOptions(call.argv.slice(1));
+    if (operands.length > 1 && normalizePath(operands[1] ?? '', call.frame.scope.cwd) === '/')
+      reportCall(call, 'G0105', '/');
+  },
   pivot_root: pivotRoot,
   switch_root: pivotRoot,
 };

@@ -1,11 +1,23 @@
 /** Programs that download: where they put what nobody has seen. */
 import { normalizePath } from '../paths.ts';
-import { programOf, readOptions } from '../shell/call.ts';
-import { hole, plain } from '../shell/marks.ts';
+import { type Call, programOf, readOptions } from '../shell/call.ts';
+import { downloaded, hole, plain } from '../shell/marks.ts';
+import { contentOf } from '../shell/redirect.ts';
 import { judgeWrite } from '../shell/write.ts';
 import type { Judge, Judges } from './judge.ts';
 
+function write(call: Call, path: string): void {
+  judgeWrite(call.frame, path, {
+    isAppend: false,
+    content: `${hole}${downloaded}`,
+    offset: call.offset,
+    excerpt: call.excerpt,
+    isPrepared: true,
+  });
+}
+
 const curl: Judge = (call) => {
+  const args = call.argv.slice(1).map(plain);
   const { values } = readOptions(
     call.argv.slice(1),
     [
@@ -42,6 +54,12 @@ const curl: Judge = (call) => {
       .filter((option) => option !== '-O' || programOf(call.argv[0] ?? '') === 'wget')
       .filter((option) => option !== '-o' || programOf(call.argv[0] ?? '') !== 'wget'),
   );
+  const settings = args.findIndex((arg) => /^(?:-[a-zA-Z]*K|--config)$/.test(arg));
+  if (settings >= 0 && programOf(call.argv[0] ?? '') === 'curl') {
+    const file = args[settings + 1] ?? '-';
+    const text = plain(file === '-' ? call.frame.stdin : contentOf(call.frame, file));
+    for (const [, path = ''] of text.matchAll(/^\s*(?:-o|-{0,2}output)[\s=:]+"?([^"\n]+?)"?\s*$/gm)) write(call, path);
+  }
   const url = call.argv.slice(1).findLast((arg) => !plain(arg).startsWith('-')) ?? '';
   const named = values.get('-o') ?? values.get('--output') ?? values.get('-O') ?? values.get('--output-document');
   const base = plain(url)
@@ -49,20 +67,77 @@ const curl: Judge = (call) => {
     .replace(/^.*\//, '');
   const place = named === undefined ? base : named;
   if (place === '' || plain(place) === '-') return;
-  const downloadedText = `${hole}\ue009`;
-  if (named !== undefined)
-    judgeWrite(call.frame, place, {
-      isAppend: false,
-      content: downloadedText,
-      offset: call.offset,
-      excerpt: call.excerpt,
-      isPrepared: true,
-    });
+  if (named !== undefined) write(call, place);
   else {
     const directory = values.get('-P') ?? values.get('--output-dir');
     const path = directory === undefined ? place : `${directory}/${plain(place)}`;
-    call.frame.scan.files.set(normalizePath(path, call.frame.scope.cwd), downloadedText);
+    call.frame.scan.files.set(normalizePath(path, call.frame.scope.cwd), `${hole}${downloaded}`);
   }
 };
 
-export const downloadJudges: Judges = { curl, wget: curl };
+/** From another machine to this one: `scp HOST:FILE HERE`. */
+const fetched: Judge = (call) => {
+  const { operands } = readOptions(call.argv.slice(1), [
+    '-i',
+    '-P',
+    '-o',
+    '-F',
+    '-c',
+    '-l',
+    '-S',
+    '-J',
+    '-e',
+    '--rsh',
+    '--exclude',
+    '--include',
+    '--filter',
+    '-f',
+    '-b',
+  ]);
+  const sources = operands.slice(0, -1);
+  const target = plain(operands.at(-1) ?? '');
+  if (target === '' || /^[^/]*:/.test(target)) return;
+  for (const source of sources.map(plain)) {
+    const [, name] = /^(?:[^/]*::?|\w+:\/\/\S*\/)(?:.*\/)?([^/]+)$/.exec(source) ?? [];
+    if (name === undefined || source.startsWith('/')) continue;
+    const { cwd } = call.frame.scope;
+    for (const path of [target, `${target.replace(/\/+$/, '')}/${name}`])
+      call.frame.scan.files.set(normalizePath(path, cwd), `${hole}${downloaded}`);
+  }
+};
+
+/** `aria2c -o`, `http --download`, `lwp-download URL FILE`, `tftp -g -l FILE`, `ftpget HOST FILE`, `fetch -o`, `axel -o`. */
+const saved: Judge = (call) => {
+  const { values, operands } = readOptions(call.argv.slice(1), [
+    '-o',
+    '-l',
+    '-r',
+    '-d',
+    '-O',
+    '--out',
+    '--dir',
+    '--output',
+    '-c',
+  ]);
+  const named =
+    values.get('-o') ?? values.get('--out') ?? values.get('--output') ?? values.get('-O') ?? values.get('-l');
+  const url = plain(operands.find((one) => /^\w+:\/\//.test(plain(one))) ?? '');
+  const directory = values.get('-d') ?? values.get('--dir');
+  const base = url.replace(/[?#].*$/, '').replace(/^.*\//, '');
+  const place =
+    named ?? (/^lwp-download|^ftpget/.test(programOf(call.argv[0] ?? '')) ? operands[1] : undefined) ?? base;
+  if (plain(place) !== '' && plain(place) !== '-')
+    write(call, directory === undefined ? place : `${plain(directory)}/${plain(place)}`);
+};
+
+export const downloadJudges: Judges = {
+  curl,
+  wget: curl,
+  wget2: curl,
+  scp: fetched,
+  rsync: fetched,
+  sftp: fetched,
+  ...Object.fromEntries(
+    'aria2c axel fetch http https lwp-download ftpget tftp'.split(' ').map((name) => [name, saved]),
+  ),
+};

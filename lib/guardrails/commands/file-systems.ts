@@ -34,13 +34,52 @@ const btrfs: Judge = (call) => {
     for (const path of call.argv.slice(3)) touch(call, path, 'remove tree');
 };
 
+/** Nothing can be written any more, by nobody. */
+const freeze: Judge = (call) => {
+  const { flags, operands } = readOptions(call.argv.slice(1));
+  const isFrozen = flags.has('-f') || flags.has('--freeze');
+  if (isFrozen && operands.some((path) => /^\/(?:|usr|var|etc|home|boot)\/?$/.test(plain(path))))
+    reportCall(call, 'G0107', operands[0]);
+};
+
 export const fileSystemJudges: Judges = {
   badblocks,
   dmsetup: (call) => {
     if (/^(?:remove_all|wipe_table|clear|reload|load)$/.test(plain(call.argv[1] ?? '')))
       reportCall(call, 'G0204', call.argv.at(-1));
   },
+  tune2fs: (call) => {
+    const { flags, values, operands } = readOptions(call.argv.slice(1), [
+      '-O',
+      '-c',
+      '-e',
+      '-i',
+      '-L',
+      '-m',
+      '-o',
+      '-r',
+      '-u',
+      '-g',
+      '-U',
+      '-E',
+      '-J',
+      '-M',
+      '-C',
+      '-T',
+      '-I',
+    ]);
+    const features = plain(values.get('-O') ?? '');
+    if (
+      /\^(?:extents?|filetype|sparse_super|64bit|flex_bg)/.test(features) ||
+      (flags.has('-f') && features.includes('^'))
+    )
+      reportDevices(call, 'G0202', operands);
+  },
   fallocate,
+  fsfreeze: freeze,
+  xfs_freeze: freeze,
+  sg_format: (call) => reportDevices(call, 'G0202', call.argv.slice(1)),
+  sg_sanitize: (call) => reportDevices(call, 'G0202', call.argv.slice(1)),
   resize2fs: shrink,
   debugfs: (call) => {
     const { flags, operands } = readOptions(call.argv.slice(1), ['-R', '-f', '-b', '-s', '-d']);

@@ -1,9 +1,12 @@
 /** Programs that remove, move, copy, link or change files and their modes. */
 
+import { judgePath } from '../judge-path.ts';
 import { normalizePath } from '../paths.ts';
-import { type Call, programOf, readOptions, reportCall, touch } from '../shell/call.ts';
-import { hasHole, hole, plain } from '../shell/marks.ts';
+import { type Call, findingOfCall, programOf, readOptions, reportCall, touch } from '../shell/call.ts';
+import { rememberLink } from '../shell/links.ts';
+import { hasHole, hole, plain, withoutRuns } from '../shell/marks.ts';
 import { contentOf } from '../shell/redirect.ts';
+import { judgeSettings } from '../shell/settings.ts';
 import { judgeWrite } from '../shell/write.ts';
 import type { Judge, Judges } from './judge.ts';
 import { judgeMode } from './modes.ts';
@@ -31,7 +34,10 @@ function remove(call: Call, path: string, isRecursive: boolean): void {
     reportCall(call, 'G0101', path);
     return;
   }
-  touch(call, path, isRecursive ? 'remove tree' : 'remove');
+  const isHostKey = !isRecursive && judgePath(path, 'remove', cwd)?.rule === 'G0402' && /ssh_host_/.test(plain(path));
+  // New ones may be made in the same breath.
+  if (isHostKey) call.frame.scan.down.set('host keys', [findingOfCall(call, 'G0402', path)]);
+  else touch(call, path, isRecursive ? 'remove tree' : 'remove');
   // A unit that nothing wants any more is disabled.
   const unit = /^\/etc\/systemd\/system\/[^/]+\.(?:wants|requires)\/([^/]+)$/.exec(normalizePath(path, cwd))?.[1];
   if (unit !== undefined) reportUnit(call, unit);
@@ -45,11 +51,6 @@ const unlink: Judge = (call) => {
 const shred: Judge = (call) => {
   for (const path of readOptions(call.argv.slice(1), ['-n', '-s', '--size', '--iterations']).operands)
     touch(call, path, 'empty');
-};
-
-const rmdir: Judge = (call) => {
-  // It takes only what is empty, so it can take nothing that is in use.
-  for (const path of readOptions(call.argv.slice(1)).operands) touch(call, path, 'remove');
 };
 
 const mv: Judge = (call) => {
@@ -104,12 +105,23 @@ function put(call: Call, sources: readonly string[], target: string): void {
   const raw = normalizePath(target, scope.cwd);
   for (const source of sources) {
     const name = plain(source).replace(/\/+$/, '').replace(/^.*\//, '');
-    const places = isDirectory
-      ? [`${plain(target).replace(/\/+$/, '')}/${name}`]
-      : [target, `${plain(target)}/${name}`];
+    const places = isDirectory ? [`${target.replace(/\/+$/, '')}/${name}`] : [target, `${target}/${name}`];
     for (const place of places.slice(0, hasHole(name) ? 1 : 2)) {
       const isEmpty = plain(source) === '/dev/null';
       const content = isEmpty ? '' : contentOf(call.frame, source);
+      // A tree that the source itself has filled: each file of it arrives.
+      const from = `${normalizePath(source, scope.cwd).replace(/\/$/, '')}/`;
+      const inside = /\/\.$/.test(plain(source)) || !isDirectory ? '' : `/${name}`;
+      for (const [path, text] of [...scan.files]
+        .filter(([path]) => path.startsWith(from) && from !== '//')
+        .slice(0, 50))
+        judgeWrite(call.frame, `${raw === '/' ? '' : raw}${inside}/${path.slice(from.length)}`, {
+          isAppend: false,
+          content: text,
+          offset: call.offset,
+          excerpt: call.excerpt,
+          isPrepared: text !== '',
+        });
       const isRaw = /^\/dev\//.test(raw) && place !== target;
       if (!isRaw)
         judgeWrite(call.frame, place, {
@@ -121,7 +133,12 @@ function put(call: Call, sources: readonly string[], target: string): void {
         });
       const real = scan.programs.get(normalizePath(source, scope.cwd)) ?? name;
       if (/\/s?bin\//.test(normalizePath(source, scope.cwd)) || scan.programs.has(normalizePath(source, scope.cwd))) {
-        scan.programs.set(normalizePath(place, scope.cwd), real);
+        const path = normalizePath(place, scope.cwd);
+        // These do what their name says.
+        scan.programs.set(path, /^(?:busybox|toybox)$/.test(real) ? programOf(path) : real);
+        scan.files.delete(path);
+      } else if (content === hole && !scan.files.has(normalizePath(source, scope.cwd))) {
+        // A file that was there before is as good under its new name.
         scan.files.delete(normalizePath(place, scope.cwd));
       }
     }
@@ -130,22 +147,42 @@ function put(call: Call, sources: readonly string[], target: string): void {
 
 const ln: Judge = (call) => {
   const { flags, operands, values } = readOptions(call.argv.slice(1), ['-S', '-t', '--suffix', '--target-directory']);
-  const target = values.get('-t') ?? operands.at(-1);
   const source = operands[0];
-  if (target === undefined || source === undefined || operands.length + values.size < 2) return;
+  const given = values.get('-t') ?? values.get('--target-directory') ?? operands[1];
+  if (source === undefined) return;
+  const name = plain(source).replace(/\/+$/, '').replace(/^.*\//, '');
+  const isInside = given === undefined || values.size > 0 || /\/\.?$|^\.$/.test(plain(given));
+  const target = isInside ? `${plain(given ?? '.').replace(/\/\.?$/, '')}/${name}` : given;
   const unit = /^\/etc\/systemd\/system\/([^/]+\.\w+)$/.exec(plain(target))?.[1];
+  if (unit === 'default.target' && !/\/(?:multi-user|graphical|runlevel[2345])\.target$/.test(plain(source)))
+    reportCall(call, 'G0305', source);
   if (plain(source) === '/dev/null' && unit !== undefined) reportUnit(call, unit);
   const { scan, scope } = call.frame;
-  if (/\/s?bin\//.test(plain(source))) scan.programs.set(normalizePath(target, scope.cwd), programOf(source));
-  if (plain(source).startsWith('/'))
-    scan.links.set(normalizePath(target, scope.cwd), plain(source).replace(/\/+$/, ''));
   if (flags.has('-n') || flags.has('-T')) touch(call, target, 'move');
   if (flags.has('-f') || flags.has('--force')) touch(call, target, plain(source) === '/dev/null' ? 'empty' : 'replace');
+  const path = normalizePath(target, scope.cwd);
+  const real = scan.programs.get(normalizePath(source, scope.cwd)) ?? programOf(source);
+  // These do what their name says.
+  if (/^(?:busybox|toybox)$/.test(real)) scan.programs.set(path, programOf(path));
+  else if (/\/s?bin\//.test(plain(source)) || scan.programs.has(normalizePath(source, scope.cwd)))
+    scan.programs.set(path, real);
+  const isSymbolic = flags.has('-s') || flags.has('--symbolic');
+  rememberLink(call.frame, target, source, isSymbolic ? 'symbolic' : 'hard');
 };
 
 function reportUnit(call: Call, unit: string): void {
   call.frame.scan.runText(`systemctl mask ${unit}`, { ...call.frame, at: undefined, source: call.frame.source });
 }
+
+/** An empty file, if there was none. */
+const touchFile: Judge = (call) => {
+  const { files } = call.frame.scan;
+  for (const path of readOptions(call.argv.slice(1), ['-d', '-t', '-r', '--date', '--reference']).operands) {
+    const name = normalizePath(path, call.frame.scope.cwd);
+    if (!files.has(name) && files.size < 200) files.set(name, '');
+    judgeSettings(call.frame, path, { content: '', offset: call.offset, excerpt: call.excerpt });
+  }
+};
 
 const truncate: Judge = (call) => {
   for (const path of readOptions(call.argv.slice(1), ['-s', '-r', '--size', '--reference']).operands)
@@ -170,17 +207,33 @@ const sed: Judge = (call, _again) => {
   const program = plain(values.get('-e') ?? values.get('--expression') ?? operands[0] ?? '');
   const executed =
     /(?:^|[;\n{]|\d|\$|\/)\s*e\s+([^;\n]+)|^(?:\d+|\$|\/[^/]*\/)?s(.)(?:\\.|(?!\2).)*\2((?:\\.|(?!\2).)*)\2[gpi0-9]*e/.exec(
-      program,
+      withoutRuns(program),
     );
   const code = executed?.[1] ?? executed?.[3];
   if (code !== undefined && code.trim() !== '')
     call.frame.scan.runText(code.replace(/\\(.)/g, '$1'), { ...call.frame, at: undefined });
   const files = values.has('-e') || values.has('-f') || values.has('--expression') ? operands : operands.slice(1);
+  const inserted = [
+    ...withoutRuns(program).matchAll(
+      /(?:^|[;\n}])\s*(?:\d+|\$|\/(?:\\.|[^/])*\/)?\s*[iac]\\?\s*([^\n]+)|\bs(.)(?:\\.|(?!\2).)*\2((?:\\.|(?!\2).)*)\2/g,
+    ),
+  ]
+    .map((match) => match[1] ?? match[3] ?? '')
+    .join('\n');
   const isInPlace =
     flags.has('-i') || flags.has('--in-place') || [...flags].some((flag) => flag.startsWith('--in-place'));
   const empties = /^\s*(?:1,\$|\/\.?\*?\/)?\s*d\s*;?\s*$/.test(program);
-  if (isInPlace) for (const path of files) touch(call, path, empties ? 'empty' : 'edit');
-  const written = /(?:^|[;\n}/])\s*w\s+(\/\S+)/.exec(program)?.[1];
+  if (isInPlace) {
+    for (const path of files) {
+      touch(call, path, empties ? 'empty' : 'edit');
+      judgeSettings(call.frame, path, {
+        content: inserted.replace(/\\n/g, '\n').replaceAll('\\/', '/').replaceAll('\\"', '"'),
+        offset: call.offset,
+        excerpt: call.excerpt,
+      });
+    }
+  }
+  const written = /(?:^|[;\n}/])\s*w\s+(\/\S+)/.exec(withoutRuns(program))?.[1];
   if (written !== undefined) touch(call, written, 'empty');
 };
 
@@ -209,6 +262,8 @@ const rsync: Judge = (call) => {
   const target = operands.at(-1) ?? '';
   if ([...flags].some((flag) => flag.startsWith('--del')) && !plain(target).includes(':'))
     touch(call, target, 'remove tree');
+  if (flags.has('--remove-source-files'))
+    for (const path of operands.slice(0, -1)) if (!plain(path).includes(':')) touch(call, path, 'remove tree');
 };
 
 const tar: Judge = (call) => {
@@ -228,7 +283,6 @@ export const fileJudges: Judges = {
   rm,
   unlink,
   srm: rm,
-  rmdir,
   trash: rm,
   shred,
   wipe: shred,
@@ -239,6 +293,7 @@ export const fileJudges: Judges = {
   install: cp,
   ln,
   link: ln,
+  touch: touchFile,
   truncate,
   tee,
   sponge,

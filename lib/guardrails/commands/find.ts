@@ -1,7 +1,9 @@
 /** `find`, which acts on whole trees: its `-delete`, `-exec` and files that it writes. */
 import { normalizePath } from '../paths.ts';
+import { protectedPaths } from '../protected-paths.ts';
 import { touch } from '../shell/call.ts';
 import { plain, star, withGlobs } from '../shell/marks.ts';
+import { safeExpression } from '../shell/safe-expression.ts';
 import type { Judge, Judges } from './judge.ts';
 
 const find: Judge = (call, again) => {
@@ -9,9 +11,15 @@ const find: Judge = (call, again) => {
   const first = args.findIndex((arg) => /^[-(!]/.test(plain(arg)) && !/^-[HLPOD]/.test(plain(arg)));
   const roots = args.slice(0, first === -1 ? args.length : first).filter((arg) => !/^-[HLPOD]/.test(plain(arg)));
   const tests = first === -1 ? [] : args.slice(first);
-  const paths = targetsOf(roots.length === 0 ? ['.'] : roots, tests, call.frame.scope.cwd);
+  const same = tests[tests.findIndex((test) => plain(test) === '-samefile') + 1];
+  const isSame = tests.some((test) => plain(test) === '-samefile') && same !== undefined;
+  const paths = isSame
+    ? [{ path: same, isTree: false }]
+    : targetsOf(roots.length === 0 ? ['.'] : roots, tests, call.frame.scope.cwd);
+  const isFollowing = args.some((arg) => /^-[LH]$/.test(plain(arg)));
   if (tests.some((test) => plain(test) === '-delete'))
-    for (const { path, isTree } of paths) touch(call, path, isTree ? 'remove tree' : 'remove');
+    for (const { path, isTree } of paths)
+      touch(call, isFollowing ? `${path}/` : path, isTree ? 'remove tree' : 'remove');
   tests.forEach((test, i) => {
     const name = plain(test);
     if (/^-f(?:print|printf|ls|print0)$/.test(name)) touch(call, tests[i + 1] ?? '', 'empty');
@@ -40,6 +48,10 @@ function targetsOf(roots: readonly string[], tests: readonly string[], cwd: stri
     /^-(?:user|group|nouser|nogroup|uid|gid|empty|newer\w*|inum|samefile|xtype|links|lname)$/.test(test),
   );
   const isByAge = texts.some((test) => /^-(?:[acm]time|[acm]min|size|perm)$/.test(test));
+  const depth = (name: string) => Number(texts[texts.indexOf(name) + 1] ?? Number.NaN);
+  const isFlat = texts.includes('-maxdepth') && depth('-maxdepth') === 1 && texts.includes('-mindepth') && at === -1;
+  if (isFlat && !texts.includes('-delete'))
+    return roots.map((root) => ({ path: `${root.replace(/\/+$/, '')}/${star}`, isTree: false }));
   return roots.flatMap((root): Target[] => {
     const normal = normalizePath(root, cwd);
     const isVital =
@@ -49,7 +61,11 @@ function targetsOf(roots: readonly string[], tests: readonly string[], cwd: stri
       return [{ path: root, isTree: true }];
     if (pattern === undefined) return [{ path: `${plain(root)}/x`, isTree: false }];
     if (pattern.replaceAll(star, '').replaceAll('.', '') === '') return [{ path: root, isTree: true }];
-    if (/path|wholename|regex/.test(texts[at] ?? ''))
+    if (/regex/.test(texts[at] ?? ''))
+      return matchesProtected(texts[at + 1] ?? '')
+        ? [{ path: root, isTree: true }]
+        : [{ path: `${plain(root)}/x`, isTree: false }];
+    if (/path|wholename/.test(texts[at] ?? ''))
       return [{ path: pattern.startsWith('/') ? pattern : `${plain(root)}/x`, isTree: true }];
     // At any depth, but the protected names worth the name are in a few places.
     const bases = ['/', '/etc', '/bin', '/sbin', '/lib', '/boot', '/etc/ssh', '/lib/x86_64-linux-gnu', '/lib64'].filter(
@@ -60,6 +76,17 @@ function targetsOf(roots: readonly string[], tests: readonly string[], cwd: stri
       ? [normal, ...bases].map((base) => ({ path: `${base === '/' ? '' : base}/${pattern}`, isTree: false }))
       : [];
   });
+}
+
+/** Whether a regular expression for whole paths could mean something protected. What can't be read could. */
+function matchesProtected(pattern: string): boolean {
+  const safe = safeExpression(`^(?:${pattern.replace(/\\([(){}|])/g, '$1')})$`);
+  if (safe === undefined) return true;
+  return protectedPaths.some(({ path }) =>
+    [path, path.replace(/^(?=\/(?:s?bin|lib))/, '/usr'), `${path}/x1`].some(
+      (one) => !safe.fits(one) || safe.expression.test(one),
+    ),
+  );
 }
 
 export const findJudges: Judges = { find, gfind: find, bfs: find };

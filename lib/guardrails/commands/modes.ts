@@ -1,15 +1,16 @@
 /** Programs that change mode, owner and capabilities of files. */
 import { judgePath } from '../judge-path.ts';
-import { normalizePath } from '../paths.ts';
-import { isAgentPath } from '../protected-paths.ts';
+import { isWithin, normalizePath } from '../paths.ts';
+import { agentTrees, isAgentPath } from '../protected-paths.ts';
 import { type Call, programOf, readOptions, reportCall, touch } from '../shell/call.ts';
 import { hasHole, plain } from '../shell/marks.ts';
+import { isShell } from '../shell/shells.ts';
 import type { Judge, Judges } from './judge.ts';
 
 /** Octal or symbolic, as far as it matters here. */
 export function judgeMode(call: Call, mode: string, paths: readonly string[], isRecursive: boolean): void {
   const text = plain(mode);
-  const digits = /^[0-7]{3,5}$/.test(text) ? text.padStart(4, '0').slice(-4) : undefined;
+  const digits = /^[0-7]{1,5}$/.test(text) ? text.padStart(4, '0').slice(-4) : undefined;
   const givesSuid =
     digits === undefined
       ? /(?:^|,)[ugoa]*[+=][rwxXt]*s/.test(text)
@@ -21,23 +22,33 @@ export function judgeMode(call: Call, mode: string, paths: readonly string[], is
     digits === undefined
       ? /(?:^|,)(?:[ugo]*[oa][ugo]*|)[+=][rxXst]*w/.test(text) || /(?:^|,)[ug]*o[ug]*[+=][wxXst]*r/.test(text)
       : /[2367]$/.test(digits);
-  const closes =
+  // Who may read or run it no more: its owner, whom root is not bound by, or all others.
+  const closesRead =
     digits === undefined
-      ? /(?:^|,)(?:[uga]*[ua][ugo]*|)-[wst]*[rxX]|(?:^|,)[augo]*[ua]?=(?:,|$)|^a?=$/.test(text)
-      : /^.[0-3]/.test(digits) && Number(digits.slice(1)) < 400;
+      ? /(?:^|,)(?:[uga]*[oa][ugo]*|)-[wstx]*[rX]|(?:^|,)[augo]*[oa]=(?:[wx]*)(?:,|$)/.test(text)
+      : !/[4-7]$/.test(digits);
+  const closesRun =
+    digits === undefined
+      ? /(?:^|,)(?:[uga]*[oau][ugo]*|)-[wstr]*[xX]|(?:^|,)[augo]*[oa]=(?:[rw]*)(?:,|$)/.test(text)
+      : takesExecution(digits) || !/[1357]$/.test(digits);
   for (const path of paths) {
     const normal = normalizePath(path, call.frame.scope.cwd);
     if (isRecursive) touch(call, path, 'change tree');
     else if (takesExecution(digits) && judgePath(normal, 'break') !== undefined && isProgram(normal))
       touch(call, path, 'break');
-    else if (opens || closes) breakMode(call, path, normal, digits);
+    else if (opens || (isProgram(normal) || isTraversed(normal) ? closesRun : closesRead && isReadByAll(normal)))
+      breakMode(call, path, normal, digits);
     else if (/^\/etc\/g?shadow$/.test(normal) && digits !== undefined && digits[3] !== '0')
       reportCall(call, 'G0104', path);
+    // Without the rights of root it is of no use.
+    const losesSuid = digits === undefined ? /(?:^|,)[ua]*-[rwxt]*s/.test(text) : !/^[4-7]/.test(digits);
+    if (losesSuid && /^\/bin\/(?:sudo|su|doas)$/.test(normal)) reportCall(call, 'G0104', path);
     if (
       givesSuid &&
-      /^\/(?:tmp|var\/tmp|dev\/shm|home)\/|\/(?:(?:ba|da|z|k)?sh|python[\d.]*|perl|ruby|find|vim?|nmap|awk|less|more|cp|mv|dd|tar|env|node|php|nano|tee|cat|sed|docker)$/.test(
-        normal,
-      )
+      (isShell(call.frame.scan.programs.get(normal) ?? '') ||
+        /^\/(?:tmp|var\/tmp|dev\/shm|home)\/|\/(?:(?:ba|da|z|k)?sh|python[\d.]*|perl|ruby|find|vim?|nmap|awk|less|more|cp|mv|dd|tar|env|node|php|nano|tee|cat|sed|docker)$/.test(
+          normal,
+        ))
     )
       reportCall(call, 'G0108', path);
   }
@@ -46,6 +57,21 @@ export function judgeMode(call: Call, mode: string, paths: readonly string[], is
 /** A program that nobody may run, root included. */
 function takesExecution(digits: string | undefined): boolean {
   return digits !== undefined && !/[1357]/.test(digits.slice(1));
+}
+
+/** What every process reads, whoever it belongs to. */
+function isReadByAll(path: string): boolean {
+  if (agentTrees.some((tree) => isWithin(path, tree)) || isAgentPath(path)) return true;
+  return /^\/etc\/pam\.d\/|^\/etc\/(?:passwd|group|nsswitch\.conf|hosts|profile|ld\.so\.(?:cache|conf)|resolv\.conf|shells|login\.defs|pam\.conf|localtime|bash\.bashrc|services|protocols)$|^\/lib\d*\/|^\/dev\/(?:null|zero|full|u?random|tty|ptmx)$/.test(
+    path,
+  );
+}
+
+/** Directories through which everybody goes. */
+function isTraversed(path: string): boolean {
+  return /^\/(?:|etc|usr(?:\/(?:local|share|libexec))?|s?bin|lib\d*|var(?:\/(?:lib|spool))?|run|home|dev|proc|sys|opt|srv|tmp)$/.test(
+    path,
+  );
 }
 
 function isProgram(path: string): boolean {

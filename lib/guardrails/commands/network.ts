@@ -1,13 +1,27 @@
 /** Programs that take the network down, close the firewall, or give a shell to the network. */
-import { findingOfCall, programOf, readOptions, reportCall } from '../shell/call.ts';
+import { type Call, findingOfCall, programOf, readOptions, reportCall } from '../shell/call.ts';
 import { plain } from '../shell/marks.ts';
 import type { Judge, Judges } from './judge.ts';
 
 const virtual =
   /^(?:veth|docker|br-|virbr|dummy|tun|tap|wg|lxc|cni|flannel|cali|vxlan|macvlan|ifb|gre|sit|podman|vnet|kube|nodelocaldns|vmnet|ppp|can|vcan|wlan|wwan|bond0\.|\w+\.\d)/;
 
+/** Cards of the machine by the names that systems give them, what is made of several, and what nobody knows. */
+const real =
+  /^(?:eth|en[opsxu]|em|p\d+p|bond|team|br\d|bridge\d|vmbr|wl|ww|ib|usb|venet|net\d|lan|wan|ens|eno|bnep|tengig|ovs-system)\w*|[\ue000-\ue003]|^(?:all|any|default|id|uuid|"?Wired|"?System)/i;
+
 function isLink(name: string | undefined): boolean {
-  return name !== undefined && !virtual.test(name);
+  return name !== undefined && real.test(name) && !virtual.test(name);
+}
+
+/** Taken down: dangerous, unless the same source takes it up again. */
+function takeDown(call: Call, name = ''): void {
+  const { down } = call.frame.scan;
+  down.set(name, [...(down.get(name) ?? []), findingOfCall(call, 'G0403', name)]);
+}
+
+function takeUp(call: Call, name = ''): void {
+  call.frame.scan.down.delete(name);
 }
 
 const ip: Judge = (call, again) => {
@@ -17,8 +31,24 @@ const ip: Judge = (call, again) => {
   const after = (word: string) => rest[rest.indexOf(word) + 1];
   if (/^l(?:i(?:n(?:k)?)?)?$/.test(object)) {
     const name = rest.includes('dev') ? after('dev') : rest[1];
-    if (/^s/.test(rest[0] ?? '') && rest.includes('down') && isLink(name)) reportCall(call, 'G0403', name);
+    if (/^s/.test(rest[0] ?? '') && rest.includes('down') && isLink(name)) takeDown(call, name);
+    if (/^s/.test(rest[0] ?? '') && rest.includes('up')) takeUp(call, name);
     if (/^d/.test(rest[0] ?? '') && isLink(name)) reportCall(call, 'G0403', name);
+    if (/^s/.test(rest[0] ?? '') && isLink(name)) changeLink(call, name, rest);
+  } else if (/^ru(?:le?)?$/.test(object)) {
+    const isAll =
+      !rest.some((arg) => /^(?:from|to|iif|oif|fwmark|dport|sport|uidrange|tos)$/.test(arg)) ||
+      /\b(?:from|to) (?:all|0\/0|0\.0\.0\.0\/0)\b/.test(rest.join(' '));
+    if (/^a/.test(rest[0] ?? '') && isAll && rest.some((arg) => /^(?:prohibit|blackhole|unreachable)$/.test(arg)))
+      reportCall(call, 'G0403', 'rule');
+    if (/^f/.test(rest[0] ?? '')) reportCall(call, 'G0403', 'rule');
+  } else if (
+    /^n(?:e(?:i(?:g(?:h(?:b(?:our|or)?)?)?)?)?)?$/.test(object) &&
+    /^(?:r|ad|ch)/.test(rest[0] ?? '') &&
+    rest.includes('lladdr')
+  ) {
+    // Who else has this address, only the network knows.
+    if (rest.includes('permanent') && isLink(after('dev'))) reportCall(call, 'G0403', rest.join(' '), 'unknown');
   } else if (/^a(?:d(?:d(?:r(?:ess)?)?)?)?$/.test(object)) {
     if (/^f/.test(rest[0] ?? '') && (!rest.includes('dev') ? isLink(rest[1]) : isLink(after('dev'))))
       reportCall(call, 'G0403', rest.at(-1));
@@ -30,7 +60,8 @@ const ip: Judge = (call, again) => {
       reportCall(call, 'G0403', after('dev'));
   } else if (/^r(?:o(?:u(?:t(?:e)?)?)?)?$/.test(object)) {
     if (/^f/.test(rest[0] ?? '') && !rest.includes('cache')) reportCall(call, 'G0403', rest.join(' '));
-    if (/^d/.test(rest[0] ?? '') && rest.includes('default')) reportCall(call, 'G0403', 'default');
+    if (/^d/.test(rest[0] ?? '') && rest.some((arg) => /^(?:default|0(?:\.0\.0\.0)?\/0|::\/0)$/.test(arg)))
+      reportCall(call, 'G0403', 'default');
     if (
       /^(?:add|replace)$/.test(rest[0] ?? '') &&
       /^(?:blackhole|unreachable|prohibit)$/.test(rest[1] ?? '') &&
@@ -41,16 +72,28 @@ const ip: Judge = (call, again) => {
     again(call.argv.slice(call.argv.findIndex((arg) => plain(arg) === 'exec') + 2));
 };
 
+/** What takes a link from the machine without taking it down. */
+function changeLink(call: Call, name: string | undefined, rest: readonly string[]): void {
+  const after = (word: string) => rest[rest.indexOf(word) + 1];
+  const mtu = rest.includes('mtu') ? Number(after('mtu')) : 1500;
+  if (rest.includes('netns') || mtu < 576 || (rest.includes('address') && /^(?:eth|en|em|bond|wl)/.test(name ?? '')))
+    reportCall(call, 'G0403', rest.join(' '));
+  if (rest.some((arg) => /^xdp(?:generic|drv|offload)?$/.test(arg)) && !rest.includes('off'))
+    reportCall(call, 'G0403', rest.join(' '), 'unknown');
+}
+
 const ifdown: Judge = (call) => {
   const { operands, flags } = readOptions(call.argv.slice(1), ['-i', '--interfaces']);
-  if (flags.has('-a') || flags.has('--all') || operands.some((one) => isLink(plain(one))))
-    reportCall(call, 'G0403', operands[0]);
+  const isAll = flags.has('-a') || flags.has('--all');
+  if (programOf(call.argv[0] ?? '') === 'ifup') for (const one of isAll ? ['all'] : operands) takeUp(call, plain(one));
+  else if (isAll || operands.some((one) => isLink(plain(one))))
+    takeDown(call, isAll ? 'all' : plain(operands[0] ?? ''));
 };
 
 const ifconfig: Judge = (call) => {
   const args = call.argv.slice(1).map(plain);
-  if ((args.includes('down') || args[1] === '0' || args[1] === '0.0.0.0') && isLink(args[0]))
-    reportCall(call, 'G0403', args[0]);
+  if ((args.includes('down') || args[1] === '0' || args[1] === '0.0.0.0') && isLink(args[0])) takeDown(call, args[0]);
+  if (args.includes('up')) takeUp(call, args[0]);
 };
 
 const nmcli: Judge = (call) => {
@@ -59,15 +102,19 @@ const nmcli: Judge = (call) => {
     .map(plain)
     .filter((arg) => !arg.startsWith('-'));
   const [object = '', verb = '', name] = args;
-  if (/^n/.test(object) && verb === 'off') reportCall(call, 'G0403', 'networking');
+  if (/^n/.test(object) && verb === 'off') takeDown(call, 'networking');
+  if (/^n/.test(object) && verb === 'on') takeUp(call, 'networking');
   if (/^r/.test(object) && verb === 'all' && name === 'off') reportCall(call, 'G0403', 'radio');
   if (
     /^c/.test(object) &&
     /^(?:down|delete|del|d)$/.test(verb) &&
     isLink(name === 'id' || name === 'uuid' ? args[3] : name)
-  )
-    reportCall(call, 'G0403', name);
-  if (/^d/.test(object) && /^(?:disconnect|delete|down)$/.test(verb) && isLink(name)) reportCall(call, 'G0403', name);
+  ) {
+    if (/^de/.test(verb)) reportCall(call, 'G0403', name);
+    else takeDown(call, args.at(-1));
+  }
+  if (/^d/.test(object) && /^(?:disconnect|delete|down)$/.test(verb) && isLink(name)) takeDown(call, args.at(-1));
+  if (/^[cd]/.test(object) && /^(?:up|connect|reapply)$/.test(verb)) takeUp(call, args.at(-1));
 };
 
 const route: Judge = (call) => {
@@ -77,86 +124,6 @@ const route: Judge = (call) => {
     (args.includes('default') || args.includes('0.0.0.0') || args[0] === 'flush')
   )
     reportCall(call, 'G0403', 'default');
-};
-
-const iptables: Judge = (call) => {
-  const args = call.argv.slice(1).map(plain);
-  const { scan } = call.frame;
-  const text = args.join(' ');
-  const target = /(?:-j|--jump)\s+(\w+)/.exec(text)?.[1] ?? '';
-  const chain = /(?:-A|-I|--append|--insert|-R)\s+(INPUT|OUTPUT)\b/.exec(text)?.[1];
-  const isSsh = /--(?:dport|destination-port|sport|dports)\s+(?:\S*,)?(?:22|ssh)(?:,|\s|$)/.test(text);
-  if (target === 'ACCEPT' && (isSsh || /ESTABLISHED/i.test(text) || /-s\s/.test(text))) scan.letsSshThrough = true;
-  if (/(?:-P|--policy)\s+(?:INPUT|OUTPUT)\s+(?:DROP|REJECT)/.test(text))
-    scan.firewall.push(findingOfCall(call, 'G0404', text));
-  if (chain === undefined || !/^(?:DROP|REJECT)$/.test(target)) return;
-  if (
-    isSsh &&
-    !/--(?:limit|hashlimit|hitcount|connlimit-above|update|rcheck)|recent|(?:^|\s)!\s/.test(text) &&
-    !/(?:-s|--source)\s/.test(text)
-  )
-    reportCall(call, 'G0404', text);
-  const isAll =
-    !/--(?:dport|sport|dports|ctstate|state|limit|icmp-type|tcp-flags|match-set|mac-source|uid-owner|connlimit|hitcount)|(?:^|\s)-(?:s|d|i|o|p|m)\s|--(?:source|destination|protocol|in-interface|match)\s/.test(
-      text,
-    );
-  const isTcp =
-    /-p\s+(?:tcp|all)\b/.test(text) &&
-    !/--(?:dport|sport|dports|ctstate|state|limit|tcp-flags|syn|match-set)|-[sdm]\s|--source|-i\s+(?!eth|en|\+)/.test(
-      text,
-    );
-  if (isAll || isTcp || /-s\s+0\.0\.0\.0\/0\s+-j/.test(text)) scan.firewall.push(findingOfCall(call, 'G0404', text));
-};
-
-/** A whole set of rules at once, on the standard input. */
-const iptablesRestore: Judge = (call) => {
-  const text = plain(call.frame.stdin);
-  const letsIn = /--dport(?:s)?\s+(?:\S*,)?(?:22|ssh)\b.*ACCEPT|ESTABLISHED.*ACCEPT/.test(text);
-  if (/^:(?:INPUT|OUTPUT) (?:DROP|REJECT)/m.test(text) && !letsIn)
-    call.frame.scan.firewall.push(findingOfCall(call, 'G0404', 'INPUT DROP'));
-};
-
-const nft: Judge = (call) => {
-  const { scan } = call.frame;
-  const text = `${call.argv.slice(1).map(plain).join(' ')} ${plain(call.frame.stdin)}`;
-  if (/(?:dport\s+(?:\{[^}]*\b(?:22|ssh)\b[^}]*\}|22|ssh)\b[^;\n]*accept|established[^;\n]*accept)/.test(text))
-    scan.letsSshThrough = true;
-  if (/dport\s+(?:22|ssh)\b[^;\n]*(?:drop|reject)/.test(text) && !/limit|saddr/.test(text))
-    reportCall(call, 'G0404', text);
-  if (
-    /hook\s+(?:input|output)\b[^}]*policy\s+drop|(?:input|output)\s+(?:counter\s+)?(?:drop|reject)\s*;?\s*(?:$|\})/m.test(
-      text,
-    )
-  )
-    scan.firewall.push(findingOfCall(call, 'G0404', text));
-};
-
-const ufw: Judge = (call) => {
-  const { scan } = call.frame;
-  const args = call.argv
-    .slice(1)
-    .map((arg) => plain(arg).toLowerCase())
-    .filter((arg) => !arg.startsWith('-'));
-  const text = args.join(' ');
-  const isSsh = /\b(?:22(?:\/tcp)?|ssh|openssh)\b/.test(text);
-  if (/^(?:insert \d+ )?(?:allow|limit)\b/.test(text) && (isSsh || /\bfrom\b/.test(text) || text === 'default allow'))
-    scan.letsSshThrough = true;
-  if (/^(?:insert \d+ )?(?:deny|reject)\b/.test(text) && isSsh && !/\bfrom (?!any)/.test(text))
-    reportCall(call, 'G0404', text);
-  if (/^(?:delete (?:allow|limit))\b/.test(text) && isSsh && !/\bfrom\b/.test(text)) reportCall(call, 'G0404', text);
-  if (/^default (?:deny|reject)(?: incoming)?$/.test(text)) scan.firewallDenies = true;
-  if (/^default (?:deny|reject) outgoing$/.test(text)) scan.firewallDenies = true;
-  if (/^enable$/.test(text) && scan.firewallDenies) scan.firewall.push(findingOfCall(call, 'G0404', text));
-};
-
-const firewallCmd: Judge = (call) => {
-  const args = call.argv.slice(1).map(plain);
-  if (
-    args.includes('--panic-on') ||
-    args.some((arg) => /^--remove-service=ssh$|^--remove-port=22\/tcp$/.test(arg)) ||
-    args.some((arg) => /^--set-(?:default-zone|target)=(?:drop|block|DROP)$/.test(arg))
-  )
-    reportCall(call, 'G0404', args.join(' '));
 };
 
 const netcat: Judge = (call) => {
@@ -195,25 +162,24 @@ const tools: Judge = (call) => {
   const text = call.argv.map(plain).join(' ');
   if (name === 'rfkill' && /block (?:all|wlan|wifi)/.test(text)) reportCall(call, 'G0403');
   if (name === 'ethtool' && /-r\b.*down/.test(text)) reportCall(call, 'G0403');
-  if (name === 'tc' && /qdisc (?:add|replace) dev (?:eth|en)\S* .*loss 100/.test(text)) reportCall(call, 'G0403');
+  const isReal = /\bdev\s+(?:eth|en|em|bond|wl)/.test(text);
+  if (
+    name === 'tc' &&
+    isReal &&
+    /loss (?:random )?(?:9\d|100)%?|matchall\b.*\baction (?:drop|shot)|\bu32 match u32 0 0\b.*\baction (?:drop|shot)|\brate [1-9]\d?bit\b|\bdelay \d{2,}s\b/.test(
+      text,
+    )
+  )
+    reportCall(call, 'G0403');
 };
 
 export const networkJudges: Judges = {
   ip,
   ifdown,
+  ifup: ifdown,
   ifconfig,
   nmcli,
   route,
-  iptables,
-  ip6tables: iptables,
-  'iptables-legacy': iptables,
-  'iptables-nft': iptables,
-  'ip6tables-nft': iptables,
-  'iptables-restore': iptablesRestore,
-  'ip6tables-restore': iptablesRestore,
-  nft,
-  ufw,
-  'firewall-cmd': firewallCmd,
   nc: netcat,
   ncat: netcat,
   netcat,
@@ -225,8 +191,27 @@ export const networkJudges: Judges = {
   rfkill: tools,
   ethtool: tools,
   tc: tools,
+  dhclient: (call) => {
+    const link =
+      call.argv
+        .slice(1)
+        .map(plain)
+        .findLast((arg) => !arg.startsWith('-')) ?? 'all';
+    if (call.argv.slice(1).some((arg) => /^-(?:r|x)$/.test(plain(arg)))) takeDown(call, link);
+    else takeUp(call, link);
+  },
+  dhcpcd: (call) => {
+    const link =
+      call.argv
+        .slice(1)
+        .map(plain)
+        .findLast((arg) => !arg.startsWith('-')) ?? 'all';
+    if (call.argv.slice(1).some((arg) => /^(?:-[kx]|--release|--exit)$/.test(plain(arg)))) takeDown(call, link);
+    else takeUp(call, link);
+  },
   networkctl: (call) => {
     const args = call.argv.slice(1).map(plain);
-    if (args[0] === 'down' && isLink(args[1])) reportCall(call, 'G0403', args[1]);
+    if (args[0] === 'down' && isLink(args[1])) takeDown(call, args[1]);
+    if (args[0] === 'up') takeUp(call, args[1]);
   },
 };

@@ -1,8 +1,12 @@
 /** Programs that run or change something dangerous as a side use: containers, version control, editors, schedulers. */
+import { normalizePath } from '../paths.ts';
 import { type Call, programOf, quote, readOptions, reportCall, touch } from '../shell/call.ts';
-import { plain } from '../shell/marks.ts';
+import { recipesIn, removedBy } from '../shell/later.ts';
+import { hasHole, plain } from '../shell/marks.ts';
+import { contentOf } from '../shell/redirect.ts';
 import { runCode } from '../shell/shells.ts';
 import type { Judge, Judges } from './judge.ts';
+import { judgeMode } from './modes.ts';
 
 /** A container that has the machine's root to write to is no container. */
 const docker: Judge = (call) => {
@@ -71,8 +75,20 @@ const git: Judge = (call) => {
     if (/^alias\./.test(arg) && (args[i + 1] ?? '').startsWith('!')) runCode(call, (args[i + 1] ?? '').slice(1));
   });
   const { operands, values } = readOptions(call.argv.slice(1), ['-C', '-c', '--git-dir', '--work-tree']);
-  if (plain(operands[0] ?? '') === 'clean' && args.some((arg) => /^-[a-z]*f/.test(arg)) && values.has('-C'))
-    touch(call, values.get('-C') ?? '', 'remove tree');
+  const { cwd } = call.frame.scope;
+  const isForced = args.some((arg) => /^-[a-z]*f/.test(arg));
+  if (
+    plain(operands[0] ?? '') === 'clean' &&
+    isForced &&
+    operands.length === 1 &&
+    !values.has('-C') &&
+    cwd !== undefined
+  )
+    touch(call, cwd, 'remove tree');
+  // Of a tree that nobody knows it takes only what does not belong there.
+  const place = values.get('-C');
+  if (plain(operands[0] ?? '') === 'clean' && isForced && place !== undefined && !hasHole(place))
+    touch(call, place, 'remove tree');
   if (plain(operands[0] ?? '') === 'clean' && args.some((arg) => /^-[a-z]*f/.test(arg)))
     for (const path of operands.slice(1)) touch(call, path, 'remove tree');
   const tree = values.get('--work-tree');
@@ -99,7 +115,17 @@ const shellEscape: Judge = (call) => {
     if (name === 'sqlite3' && /^\.(?:shell|system)\s/.test(arg))
       runCode(call, arg.replace(/^\.(?:shell|system)\s+/, ''));
   });
-  if (name === 'ed' && call.frame.stdin !== '') touch(call, args.findLast((arg) => !arg.startsWith('-')) ?? '', 'edit');
+  const file = args.findLast((arg) => !arg.startsWith('-')) ?? '';
+  if (/^(?:ed|ex)$/.test(name) && call.frame.stdin !== '') {
+    touch(call, file, /^\s*(?:1,\$|,|%)\s*d\s*$/m.test(plain(call.frame.stdin)) ? 'empty' : 'edit');
+    for (const [, path = ''] of plain(call.frame.stdin).matchAll(/^\s*(?:\S*\s*)?[wW]q?!?\s+(\/\S+)$/gm))
+      touch(call, path, 'replace');
+  }
+  for (const arg of args)
+    for (const [, path = ''] of arg.matchAll(
+      /(?:^|\||:)\s*(?:sil(?:ent)?!?\s+)?(?:w(?:rite)?|sav(?:eas)?|up(?:date)?)!?\s+(?:>>\s*)?(\/\S+)/g,
+    ))
+      touch(call, path, 'replace');
   const bang = /^!(.+)$/m.exec(plain(call.frame.stdin))?.[1];
   if (bang !== undefined && /^(?:ed|ftp|vi|vim|ex|gdb)$/.test(name)) runCode(call, bang);
 };
@@ -109,13 +135,19 @@ const make: Judge = (call) => {
   for (const [i, arg] of args.entries()) {
     const code = /^--eval=(.+)$/.exec(arg)?.[1] ?? (arg === '--eval' ? args[i + 1] : undefined);
     const recipe =
-      code === undefined ? undefined : (/(?::|;|\t|\$\(shell)\s*[@-]?(.+?)\)?$/.exec(code)?.[1] ?? undefined);
+      code === undefined ? undefined : (/(?::?;|:|\t|\$\(shell)\s*;?[@+-]*(.+?)\)?$/.exec(code)?.[1] ?? undefined);
     if (recipe !== undefined) runCode(call, recipe);
   }
-  const { values } = readOptions(call.argv.slice(1), ['-f', '--file', '-C', '-j', '-I']);
-  if (plain(values.get('-f') ?? '') === '-')
-    for (const line of plain(call.frame.stdin).split('\n'))
-      if (line.startsWith('\t')) runCode(call, line.trim().replace(/^[@-]+/, ''));
+  const { values } = readOptions(call.argv.slice(1), ['-f', '--file', '--makefile', '-C', '-j', '-I', '-o', '-W']);
+  const file = values.get('-f') ?? values.get('--file') ?? values.get('--makefile');
+  const text = file === undefined ? '' : plain(file) === '-' ? call.frame.stdin : contentOf(call.frame, file);
+  const given = args.filter((arg) => /^\w+=/.test(arg)).join('\n');
+  const directory = normalizePath(values.get('-C') ?? '.', call.frame.scope.cwd);
+  const own = ['Makefile', 'makefile', 'GNUmakefile'].map(
+    (name) => call.frame.scan.files.get(`${directory}/${name}`) ?? '',
+  );
+  for (const content of [text, ...(file === undefined ? own : [])])
+    for (const recipe of recipesIn(`${plain(content)}\n${given}`)) runCode(call, recipe);
 };
 
 /** `sha256sum -c`, `gpg --verify` and their like. */
@@ -142,7 +174,13 @@ export const otherJudges: Judges = {
       'openssl',
     ].map((name) => [name, verifier]),
   ),
-  'ssh-keygen': verifier,
+  'ssh-keygen': (call, again) => {
+    verifier(call, again);
+    if (call.argv.some((arg) => plain(arg) === '-A')) call.frame.scan.down.delete('host keys');
+  },
+  'dpkg-reconfigure': (call) => {
+    if (call.argv.some((arg) => plain(arg) === 'openssh-server')) call.frame.scan.down.delete('host keys');
+  },
   docker,
   podman: docker,
   nerdctl: docker,
@@ -158,6 +196,41 @@ export const otherJudges: Judges = {
   sqlite3: shellEscape,
   make,
   gmake: make,
+  'dpkg-statoverride': (call) => {
+    const { operands, flags } = readOptions(call.argv.slice(1));
+    const [user = '', , mode = '', path = ''] = operands;
+    if (!flags.has('--add') || path === '') return;
+    judgeMode(call, mode, [path], false);
+    if (!/^(?:root|0)$/.test(plain(user))) touch(call, path, 'own');
+  },
+  'update-alternatives': (call) => {
+    const args = call.argv.slice(1).map(plain);
+    const at = args.indexOf('--install');
+    const [link = '', , target = ''] = at === -1 ? [] : args.slice(at + 1);
+    const isKind = target.replace(/^.*\//, '').startsWith(link.replace(/^.*\//, ''));
+    if (
+      link !== '' &&
+      !isKind &&
+      !/\/s?bin\/[^/]*(?:sh|awk|vim?|nano|pager|python|perl|iptables|nft)[^/]*$/.test(target)
+    )
+      touch(call, link, 'replace');
+    const isSet = args[0] === '--set' && /^\/(?:usr\/)?bin\/(?:false|true)$/.test(args[2] ?? '');
+    if (isSet) reportCall(call, 'G0105', args[1]);
+  },
+  'systemd-tmpfiles': (call) => {
+    const { operands, flags } = readOptions(call.argv.slice(1), ['--prefix', '--root', '-E']);
+    if (!flags.has('--remove') && !flags.has('--clean') && !flags.has('--purge')) return;
+    for (const file of operands)
+      for (const { path, isTree } of removedBy('/etc/tmpfiles.d/x', contentOf(call.frame, file)))
+        touch(call, path, isTree ? 'remove tree' : 'remove');
+  },
+  logrotate: (call) => {
+    for (const file of readOptions(call.argv.slice(1), ['-s', '-m', '-l']).operands) {
+      const text = plain(contentOf(call.frame, file));
+      for (const [, paths = ''] of text.matchAll(/^\s*((?:"?\/[^\s{"]+"?\s+)+)\{/gm))
+        for (const path of paths.trim().split(/\s+/)) touch(call, path.replaceAll('"', ''), 'move');
+    }
+  },
   'dpkg-divert': (call) => {
     const { operands, flags } = readOptions(call.argv.slice(1), ['--divert', '--package']);
     if (flags.has('--rename') && flags.has('--add')) for (const path of operands) touch(call, path, 'move');

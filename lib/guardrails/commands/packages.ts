@@ -2,6 +2,7 @@
 import { isAgentName, isEssentialPackage } from '../protected-names.ts';
 import { type Call, programOf, readOptions, reportCall } from '../shell/call.ts';
 import { hasGlob, hasHole, patternOf, plain, withGlobs, withoutGlobs } from '../shell/marks.ts';
+import { matchesSafely } from '../shell/safe-expression.ts';
 import type { Judge, Judges } from './judge.ts';
 
 const samples = [
@@ -40,13 +41,8 @@ function remove(call: Call, packages: readonly string[]): void {
 
 /** `apt` takes a regular expression where no package has the name. */
 function matchesEssential(text: string): boolean {
-  if (!/[.][*+]|[$^|]/.test(text) || text.length > 100 || /\([^)]*[*+]/.test(text)) return false;
-  try {
-    const pattern = new RegExp(text);
-    return samples.some((sample) => pattern.test(sample));
-  } catch {
-    return false;
-  }
+  if (!/[.][*+]|[$^|]|[.]$/.test(text)) return false;
+  return samples.some((sample) => matchesSafely(text, sample) === true);
 }
 
 const values = [
@@ -71,6 +67,14 @@ const apt: Judge = (call) => {
   const [verb = '', ...rest] = operands.map(String);
   const name = plain(verb);
   if (flags.has('-s') || flags.has('--simulate') || flags.has('--dry-run') || flags.has('--assumeno')) return;
+  const isYum = /^(?:yum|dnf5?|microdnf|tdnf)$/.test(programOf(call.argv[0] ?? ''));
+  if (
+    isYum &&
+    /^(?:remove|erase|autoremove)$/.test(name) &&
+    rest.some((one) => /^(?:python[23]?|python3?-libs|platform-python)$/.test(plain(one)))
+  )
+    reportCall(call, 'G0405', rest[0]);
+  if (/^auto(?:remove|purge)$/.test(name) && call.frame.scan.created.has('unmarked')) reportCall(call, 'G0405', 'all');
   if (/^(?:remove|purge|autoremove|autopurge|erase|del|rm|uninstall|unmark|group-remove|groupremove|swap)$/.test(name))
     remove(call, name === 'swap' ? rest.slice(0, 1) : rest);
   // `apt install foo-` removes, too.
@@ -94,6 +98,9 @@ const dpkg: Judge = (call) => {
 
 const rpm: Judge = (call) => {
   const { operands, flags } = readOptions(call.argv.slice(1), ['--root', '-r', '--dbpath']);
+  const isUnchecked = ['--nodigest', '--nosignature', '--nofiledigest'].some((flag) => flags.has(flag));
+  if (isUnchecked && operands.some((one) => /^(?:https?|ftp):/.test(plain(one))))
+    reportCall(call, 'G0501', operands[0]);
   if (flags.has('--test') || flags.has('-q')) return;
   if (flags.has('-e') || flags.has('--erase')) remove(call, operands);
 };
@@ -120,7 +127,19 @@ const nix: Judge = (call) => {
 
 const whole: Judge = (call) => remove(call, readOptions(call.argv.slice(1)).operands);
 
+/** What nobody wants any more, `autoremove` takes away. */
+const aptMark: Judge = (call) => {
+  const { operands } = readOptions(call.argv.slice(1));
+  const [verb, ...packages] = operands.map(plain);
+  const { created } = call.frame.scan;
+  if (verb === 'auto' && packages.some((one) => one === '.*' || one === '*' || isEssentialPackage(one)))
+    created.add('unmarked');
+  // Those that were wanted before are wanted again.
+  if (verb === 'manual') created.delete('unmarked');
+};
+
 export const packageJudges: Judges = {
+  'apt-mark': aptMark,
   ...Object.fromEntries(
     [
       'apt',

@@ -73,7 +73,9 @@ function unpack(call: Call, directory: string, members: readonly string[], repla
   const place = normalizePath(directory, cwd);
   for (const member of members) {
     const path = normalizePath(`${place}/${plain(member)}`);
-    if (judgePlace(call.frame, path, 'replace') !== undefined) touch(call, path, 'replace');
+    const isAll = /[*?]/.test(path) && judgePath(withGlobs(path), 'remove') !== undefined;
+    if (isAll || judgePlace(call.frame, path, 'replace') !== undefined)
+      touch(call, isAll ? withGlobs(path) : path, isAll ? 'remove' : 'replace');
   }
   if (members.length > 0 || !system.test(place)) return;
   if (replaces) reportCall(call, 'G0105', place);
@@ -96,7 +98,7 @@ export function unpackTar(call: Call): void {
   if (['-c', '-r', '-u', '--create', '--append', '--update'].some((flag) => flags.has(flag))) write(call, archive);
   const isExtract = ['-x', '--extract', '--get'].some((flag) => flags.has(flag));
   if (!isExtract || ['-O', '--to-stdout', '--to-command'].some((flag) => flags.has(flag))) return;
-  const directory = values.get('-C') ?? values.get('--directory');
+  const directory = values.get('-C') ?? values.get('--directory') ?? call.frame.scope.cwd;
   if (directory === undefined) return;
   const replaces = ['--overwrite', '-U', '--unlink-first', '--recursive-unlink', '--overwrite-dir'];
   unpack(
@@ -110,13 +112,15 @@ export function unpackTar(call: Call): void {
 const unzip: Judge = (call) => {
   const { values, operands, flags } = readOptions(call.argv.slice(1), ['-d', '-x', '-P']);
   if (['-l', '-t', '-p', '-z', '-v', '-Z'].some((flag) => flags.has(flag))) return;
-  const directory = values.get('-d');
+  const directory = values.get('-d') ?? call.frame.scope.cwd;
   if (directory !== undefined) unpack(call, directory, operands.slice(1), flags.has('-o'));
 };
 
 const cpio: Judge = (call) => {
   const { values, flags, operands } = readOptions(call.argv.slice(1), ['-D', '--directory', '-F', '-I', '-E', '-H']);
   const directory = values.get('-D') ?? values.get('--directory') ?? call.frame.scope.cwd;
+  // Passed through from one tree to another.
+  if (flags.has('-p') && operands[0] !== undefined) unpack(call, operands[0], [], flags.has('-u'));
   if ((flags.has('-i') || flags.has('--extract')) && !flags.has('-t') && directory !== undefined)
     unpack(call, directory, operands, flags.has('-u') || flags.has('--unconditional'));
 };

@@ -2,8 +2,8 @@
 
 import type { Finding } from '../finding.ts';
 import type { PathAction } from '../judge-path.ts';
-import { normalizePath } from '../paths.ts';
 import type { RuleId } from '../rules.ts';
+import { resolved } from './links.ts';
 import { hasHole, plain, split, withoutGlobs } from './marks.ts';
 import { judgePlace } from './places.ts';
 import { type Frame, findingOf, report as reportInFrame } from './scan.ts';
@@ -39,22 +39,16 @@ export function findingOfCall(call: Call, rule: RuleId, detail: string): Finding
   return findingOf(call.frame, rule, { offset: call.offset, excerpt: call.excerpt, detail });
 }
 
+const stepsOfATouch = 4;
+
 /** Judges what the call does to a path, and reports it. */
 export function touch(call: Call, path: string, action: PathAction): boolean {
-  const judged = judgePlace(call.frame, throughLinks(call, path), action);
+  call.frame.scan.steps -= stepsOfATouch;
+  if (call.frame.scan.steps <= 0) return false;
+  const judged = judgePlace(call.frame, resolved(call.frame, path, action), action);
   if (judged === undefined) return false;
   reportCall(call, judged.rule, judged.protectedPath, judged.verdict);
   return true;
-}
-
-/** A path below a link that the source made leads to where the link leads. */
-function throughLinks({ frame }: Call, path: string): string {
-  if (frame.scan.links.size === 0) return path;
-  const normal = normalizePath(path, frame.scope.cwd);
-  for (const [link, target] of frame.scan.links) {
-    if (normal.startsWith(`${link}/`)) return `${target}${normal.slice(link.length)}`;
-  }
-  return path;
 }
 
 /** The last component of the program's name. */

@@ -1,16 +1,19 @@
 /** Commands: finds out which program a call really runs, and hands it to whoever knows that program. */
 
+import { isPassive, judgeModelled, judgeUnmodelled } from '../commands/nets.ts';
 import { judges } from '../commands/registry.ts';
 import { judgeOutputOption } from '../commands/targets.ts';
 import { normalizePath } from '../paths.ts';
 import { runBuiltin } from './builtins.ts';
 import { type Call, programOf, quote, reportCall, reportDownloaded } from './call.ts';
-import { injects, isRun } from './environment.ts';
-import { interpreters, runInterpreter } from './interpreters.ts';
+import { codeOf, injects, isRun, shellCodeOf } from './environment.ts';
+import { callFunction } from './functions.ts';
+import { interpreters, judgeCode, runInterpreter } from './interpreters.ts';
 import { decoded, downloaded, hasGlob, hasHole, hole, patternOf, plain, unset, withoutGlobs } from './marks.ts';
 import { outputOf } from './output.ts';
-import { limits, step } from './scan.ts';
+import { type Frame, limits, step } from './scan.ts';
 import { isShell, runCode, runShell } from './shells.ts';
+import { valuesOf } from './variables.ts';
 import { runWrapped, wrappers } from './wrappers.ts';
 
 /** Runs one command and returns what it prints. */
@@ -26,28 +29,54 @@ export function runCommand(call: Call): string {
   judgeEnvironment(call);
   const alias = frame.scope.aliases.get(name);
   if (alias !== undefined && !frame.calls.includes(`alias ${name}`)) {
-    const code = `${alias} ${quote(argv.slice(1))}`;
+    // A blank at its end: the next word may be an alias as well.
+    const [next = '', ...rest] = argv.slice(1);
+    const second = /\s$/.test(alias) ? frame.scope.aliases.get(plain(next)) : undefined;
+    const code = second === undefined ? `${alias} ${quote(argv.slice(1))}` : `${alias} ${second} ${quote(rest)}`;
     return frame.scan.runText(code, { ...frame, at: positionOf(call), calls: [...frame.calls, `alias ${name}`] });
   }
   const definition = frame.scope.functions.get(name);
-  if (definition !== undefined) return callFunction({ ...call, argv }, name);
+  if (definition !== undefined) return callFunction({ ...call, argv }, definition);
   if (hasGlob(name)) return runMatching({ ...call, argv }, name);
   const program = programOf(name);
+  if (hasHole(program) && program.replaceAll(hole, '').length > 1) return runPartly({ ...call, argv }, program);
   if (hasHole(program) || program === '') {
-    if (name.includes(hole))
+    // Without arguments `"$@"` is nothing at all.
+    const isArguments = /^\s*(?:exec\s+)?["']?\$\{?[@*]/.test(call.excerpt) && frame.scope.positional === undefined;
+    const isInstalled = /^\/(?:etc|opt|(?:usr\/)?(?:local\/)?(?:lib|libexec|share))\/(?:[^/\ue000]+\/)*\ue000*$/.test(
+      name,
+    );
+    if (isInstalled && name.startsWith('/etc/init.d/'))
+      judges.get('service')?.({ ...call, argv: ['service', hole, ...argv.slice(1)] }, () => hole);
+    else if (name.includes(hole) && !isArguments && !isInstalled)
       reportCall(call, argv[0]?.includes(downloaded) || argv[0]?.includes(decoded) ? 'G0602' : 'G0601', name);
     return hole;
   }
   return runNamed({ ...call, argv }, program);
 }
 
+/** A program of whose name some is known: unknown where it could be one that does harm, and like any other where not. */
+function runPartly(call: Call, program: string): string {
+  const { frame } = call;
+  const pattern = patternOf(program);
+  for (const name of frame.scope.functions.keys())
+    if (pattern.test(name)) runCommand({ ...call, argv: [name, ...call.argv.slice(1)] });
+  const path = plain(call.argv[0] ?? '');
+  const isOpen = /^\/?(?:tmp|var\/tmp|dev\/shm|home)\//.test(path) || (path.startsWith(hole) && path.includes('/'));
+  const known = [...judges.keys(), ...wrappers.keys(), ...interpreters, 'sh', 'bash', 'dash', 'eval', 'exec', 'source'];
+  const isHarmful = known.some((name) => pattern.test(name) && !isPassive(name));
+  if (isHarmful || isOpen) reportCall(call, 'G0601', path);
+  return hole;
+}
+
 /** A program whose name is known. */
 export function runNamed(call: Call, program: string): string {
   const { frame, argv } = call;
+  frame.scan.steps -= argv.length;
   const path = normalizePath(argv[0] ?? '', frame.scope.cwd);
   const real =
     frame.scan.programs.get(path) ??
-    (argv[0]?.includes('/') === true ? undefined : frame.scan.programs.get(program)) ??
+    (argv[0]?.includes('/') === true ? undefined : programOnPath(frame, program)) ??
     program;
   const written = argv[0]?.includes('/') === true ? frame.scan.files.get(path) : undefined;
   if (written !== undefined && real === program) return runFile(call, written);
@@ -61,11 +90,27 @@ export function runNamed(call: Call, program: string): string {
   }
   if (isShell(real)) return runShell(call, real);
   const wrapper = wrappers.get(real);
-  if (wrapper !== undefined) return runWrapped(call, wrapper, again);
+  if (wrapper !== undefined) {
+    judges.get(real)?.(call, again);
+    return runWrapped(call, wrapper, again);
+  }
   if (interpreters.has(real.replace(/[\d.]+$/, ''))) runInterpreter(call, real.replace(/[\d.]+$/, ''));
-  (judges.get(real) ?? judges.get(real.replace(/\..*$/, '')))?.(call, again);
+  const judge = judges.get(real) ?? judges.get(real.replace(/\..*$/, ''));
+  judge?.(call, again);
+  if (judge === undefined && !isPassive(real) && !interpreters.has(real.replace(/[\d.]+$/, '')))
+    judgeUnmodelled(call, real);
+  else if (!isPassive(real)) judgeModelled(call, real);
   judgeOutputOption(call);
   return outputOf(call, real);
+}
+
+/** What a copy or link of a program really is, where the shell would find it. */
+function programOnPath(frame: Frame, name: string): string | undefined {
+  const { programs } = frame.scan;
+  if (programs.size === 0) return undefined;
+  const directories = valuesOf(frame, 'PATH', true).flatMap((value) => plain(value).split(':'));
+  const found = directories.find((directory) => programs.has(normalizePath(`${directory}/${name}`)));
+  return found === undefined ? programs.get(name) : programs.get(normalizePath(`${found}/${name}`));
 }
 
 /** Code in a file that the source itself wrote or downloaded. */
@@ -108,33 +153,22 @@ function runMatching(call: Call, name: string): string {
   return hole;
 }
 
-function callFunction(call: Call, name: string): string {
-  const { frame, argv } = call;
-  const definition = frame.scope.functions.get(name);
-  if (definition === undefined || frame.calls.includes(name)) return hole;
-  frame.scan.uncalled.delete(definition);
-  const { positional } = frame.scope;
-  frame.scope.positional = argv.slice(1);
-  try {
-    return frame.scan.run(definition.body, {
-      ...frame,
-      source: definition.source,
-      depth: frame.depth + 1,
-      calls: [...frame.calls, name],
-      at: frame.at,
-    });
-  } finally {
-    frame.scope.positional = positional;
-  }
-}
-
 function judgeEnvironment(call: Call): void {
   const { frame } = call;
   for (const [name, value] of call.environment ?? []) {
     if (injects(name, value)) reportCall(call, 'G0504', `${name}=${value}`);
+    const shellCode = shellCodeOf(name, value);
+    if (shellCode !== undefined) runCode({ ...call, environment: new Map() }, shellCode);
+    const code = codeOf(name, value);
+    if (code !== undefined) judgeCode(call, code);
     const mark = `variable ${name}`;
     if (isRun(name, value) && !frame.calls.includes(mark))
-      runCode({ ...call, frame: { ...frame, calls: [...frame.calls, mark] } }, value);
+      runCode(
+        { ...call, frame: { ...frame, calls: [...frame.calls, mark] } },
+        plain(value)
+          .replace(/^\s*\|\s*/, '')
+          .replaceAll('%s', 'file'),
+      );
   }
 }
 

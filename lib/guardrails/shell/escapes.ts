@@ -15,7 +15,7 @@ const simple: Readonly<Record<string, string>> = {
 /** Decodes all escapes; what is none stays as it is. */
 export function decodeEscapes(text: string): string {
   return text.replace(
-    /\\(x\{?[0-9a-fA-F]{1,8}\}?|u[0-9a-fA-F]{1,4}|U[0-9a-fA-F]{1,8}|0?[0-7]{1,3}|c.|[\s\S])/g,
+    /\\(x[0-9a-fA-F]{1,2}|[xu]\{[0-9a-fA-F]{1,8}\}|u[0-9a-fA-F]{1,4}|U[0-9a-fA-F]{1,8}|0?[0-7]{1,3}|c.|[\s\S])/g,
     (whole, code: string) => {
       if (/^[xuU]\{?[0-9a-fA-F]/.test(code)) return fromCodePoint(Number.parseInt(code.replace(/[xuU{}]/g, ''), 16));
       if (/^[0-7]/.test(code)) return fromCodePoint(Number.parseInt(code, 8) & 0xff);

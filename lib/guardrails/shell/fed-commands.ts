@@ -1,10 +1,10 @@
 /** Commands that get what they run from their input: `xargs`, `parallel` and `crontab`. */
 import { type Call, reportCall } from './call.ts';
 import { decodeEscapes } from './escapes.ts';
+import { jobPattern, runJob } from './jobs.ts';
 import { decoded, downloaded, hole, plain } from './marks.ts';
 import { contentOf } from './redirect.ts';
 import { runCode } from './shells.ts';
-import { jobPattern, runJob } from './write.ts';
 
 type Again = (argv: readonly string[], changes?: Partial<Call>) => string;
 
@@ -15,7 +15,8 @@ export function xargs(
   operands: readonly string[],
   again: Again,
 ): string {
-  const { stdin } = call.frame;
+  const file = values.get('-a') ?? values.get('--arg-file');
+  const stdin = file === undefined ? call.frame.stdin : contentOf(call.frame, file);
   const marker = plain(
     values.get('-I') ?? values.get('--replace') ?? (call.argv.some((arg) => plain(arg) === '-i') ? '{}' : ''),
   );
@@ -35,6 +36,9 @@ export function xargs(
               : text.trim().split(/[\s\0]+/)
         ).slice(0, 32);
   const known = items.map((item) => item.replace(/^(["'])(.*)\1$/, '$2') + origin);
+  const isEndless =
+    /^y(?:es)?\ny(?:es)?\n/.test(text) && /^0$/.test(plain(values.get('-P') ?? values.get('--max-procs') ?? ''));
+  if (isEndless) reportCall(call, 'G0302');
   const command = operands.length === 0 ? ['echo'] : operands;
   const inner = { frame: { ...call.frame, stdin: '' } };
   if (marker !== '') {

@@ -1,107 +1,51 @@
 /**
- * The shell grammar: source into a tree of plain objects. The parser is tree-sitter's, compiled to WebAssembly; its
- * memory is given back before this returns, so a tree may be kept.
+ * The shell grammar: source into a syntax tree. Reads what Bash and `dash` read, in the way in which they do; work and
+ * depth are bounded by the length of the source.
  */
-import { createRequire } from 'node:module';
-import { getRawAsset, isSea } from 'node:sea';
-import { Language, Parser, type TreeCursor } from 'web-tree-sitter';
-import { programFile } from '../../crypto/program.ts';
+import { CommandReader } from './command-reader.ts';
+import type { Item, Substitution } from './syntax.ts';
+import { type Dialect, NotShell, TooMuch } from './word-reader.ts';
 
-export type Syntax = {
-  readonly type: string;
-  /** The role in the parent, such as `body`. */
-  readonly field: string | undefined;
-  readonly start: number;
-  readonly end: number;
-  readonly children: readonly Syntax[];
+/** `errorAt`: where the first thing stands that is not shell; what comes before it is in the tree, as a shell would run it. */
+export type Parsed = {
+  readonly commands: readonly Item[];
+  /** By where they start. */
+  readonly substitutions: ReadonlyMap<number, Substitution>;
+  readonly errorAt: number | undefined;
+  /** Something in it means another thing in the other dialect. */
+  readonly isAmbiguous: boolean;
 };
 
-/** `errorAt`: where the first thing stands that is not shell. Undefined tree: too large or too deep. */
-export type Parsed = { readonly root: Syntax; readonly errorAt: number | undefined } | undefined;
+/** After this many places that are not shell the rest is not looked at. */
+const maxErrors = 40;
 
-export type Grammar = { parse(source: string): Parsed };
-
-const maxNodes = 60_000;
-const maxDepth = 250;
-/** The parser reports progress each some hundred steps: a bound on its work that doesn't depend on the clock. */
-const maxProgressReports = 20_000;
-
-/** Loads the WebAssembly modules, once for each process. */
-export async function loadGrammar(): Promise<Grammar> {
-  const language = isSea() ? await loadEmbedded() : await loadInstalled();
-  return { parse: (source) => parse(language, source) };
-}
-
-async function loadInstalled(): Promise<Language> {
-  const { resolve } = createRequire(import.meta.url);
-  const [parser, bash] = [
-    programFile('grammar/web-tree-sitter.wasm', () => resolve('web-tree-sitter/web-tree-sitter.wasm')),
-    programFile('grammar/tree-sitter-bash.wasm', () => resolve('@vscode/tree-sitter-wasm/wasm/tree-sitter-bash.wasm')),
-  ];
-  await Parser.init({ wasmBinary: parser });
-  return Language.load(bash);
-}
-
-/** In a one-file program both modules are in the file itself, under the names that build/one-file.ts gives them. */
-async function loadEmbedded(): Promise<Language> {
-  await Parser.init({ wasmBinary: new Uint8Array(getRawAsset('tree-sitter.wasm')) });
-  return Language.load(new Uint8Array(getRawAsset('tree-sitter-bash.wasm')));
-}
-
-function parse(language: Language, source: string): Parsed {
-  const parser = new Parser();
-  try {
-    parser.setLanguage(language);
-    let reports = 0;
-    const tree = parser.parse(source, null, {
-      progressCallback: () => {
-        reports += 1;
-        return reports > maxProgressReports;
-      },
-    });
-    if (tree === null) return undefined;
-    const cursor = tree.walk();
-    try {
-      return copy(cursor);
-    } finally {
-      cursor.delete();
-      tree.delete();
-    }
-  } finally {
-    parser.delete();
-  }
-}
-
-type Open = { readonly node: Syntax; readonly children: Syntax[] };
-
-/** Without recursion: how deep a tree is, its source decides. */
-function copy(cursor: TreeCursor): Parsed {
+/** Undefined: too much to read. Attacker-controlled. */
+export function parse(source: string, dialect: Dialect = 'bash'): Parsed | undefined {
+  const commands: Item[] = [];
+  const reader = new CommandReader(source, dialect);
   let errorAt: number | undefined;
-  let count = 0;
-  const open: Open[] = [];
-  for (;;) {
-    const node = nodeAt(cursor);
-    count += 1;
-    if (count > maxNodes || open.length > maxDepth) return undefined;
-    if (node.type === 'ERROR' || cursor.nodeIsMissing) errorAt ??= node.start;
-    open.at(-1)?.children.push(node);
-    open.push({ node, children: node.children as Syntax[] });
-    if (cursor.gotoFirstChild()) continue;
-    for (;;) {
-      const done = open.pop();
-      if (done === undefined || open.length === 0) return { root: done?.node ?? node, errorAt };
-      if (cursor.gotoNextSibling()) break;
-      cursor.gotoParent();
+  for (let errors = 0; errors < maxErrors; errors += 1) {
+    try {
+      reader.readAll();
+      break;
+    } catch (error) {
+      if (error instanceof TooMuch) return undefined;
+      if (!(error instanceof NotShell)) throw error;
+      errorAt ??= error.offset;
+      // A shell ends here, but other shells might not: what can be read of the rest is judged as well.
+      const next = source.indexOf('\n', Math.max(error.offset, reader.at));
+      if (next === -1) break;
+      reader.at = next;
     }
   }
+  commands.push(...reader.complete);
+  return { commands, substitutions: reader.substitutions, errorAt, isAmbiguous: reader.isAmbiguous };
 }
 
-function nodeAt(cursor: TreeCursor): Syntax {
-  return {
-    type: cursor.nodeType,
-    field: cursor.currentFieldName ?? undefined,
-    start: cursor.startIndex,
-    end: cursor.endIndex,
-    children: [],
-  };
+/** In whichever dialect it parses; Bash comes first. */
+export function parseAny(source: string): Parsed | undefined {
+  const parsed = parse(source);
+  if (parsed?.errorAt === undefined) return parsed;
+  const other = parse(source, 'posix');
+  return other !== undefined && other.errorAt === undefined ? other : parsed;
 }

@@ -5,9 +5,11 @@
  */
 import { type Call, readOptions, reportCall, reportDownloaded, touch } from './call.ts';
 import { decodeEscapes } from './escapes.ts';
-import { decoded, downloaded, hasHole, hole, plain, withGlobs, withoutGlobs } from './marks.ts';
+import { fold } from './folding.ts';
+import { decoded, downloaded, hasHole, hole, plain, withGlobs, withoutGlobs, withoutRuns } from './marks.ts';
 import { contentOf } from './redirect.ts';
 import { runCode } from './shells.ts';
+import { judgeSinks } from './sinks.ts';
 
 export const interpreters: ReadonlySet<string> = new Set([
   'python',
@@ -30,10 +32,11 @@ export const interpreters: ReadonlySet<string> = new Set([
   'Rscript',
   'julia',
   'pwsh',
+  'powershell',
+  'wish',
   'irb',
   'jrunscript',
   'guile',
-  'gcc',
   'vim',
   'vi',
   'ex',
@@ -48,6 +51,11 @@ const codeOptions = ['-c', '-e', '-E', '-r', '-p', '-n', '--eval', '--print', '-
 export function runInterpreter(call: Call, program: string): void {
   const args = call.argv.slice(1);
   const codes: string[] = [];
+  const encoded = /^(?:pwsh|powershell)$/.test(program) ? encodedCommand(args) : undefined;
+  if (encoded !== undefined) {
+    reportCall(call, 'G0502');
+    codes.push(encoded);
+  }
   if (/^[gmn]?awk$/.test(program)) {
     const { values, operands } = readOptions(args, ['-F', '-v', '-f', '-e', '--source']);
     if (!values.has('-f')) codes.push(values.get('-e') ?? operands[0] ?? '');
@@ -73,11 +81,54 @@ export function runInterpreter(call: Call, program: string): void {
   if (/^(?:perl|ruby)$/.test(program) && args.some((arg) => /^-\w*i/.test(plain(arg)))) {
     for (const arg of args) if (plain(arg).startsWith('/')) touch(call, arg, 'edit');
   }
+  if (/^(?:python|pypy)$/.test(program)) codes.push(...moduleCode(call, args));
   for (const code of codes) {
     judgeCode(call, code);
-    if (program === 'tclsh')
-      for (const [, command] of plain(code).matchAll(/\bexec\s+([^\n;\]]+)/g)) runCode(call, command ?? '');
+    if (/^(?:tclsh|wish|expect)$/.test(program)) judgeTcl(call, code);
   }
+}
+
+/** `python -m MODULE`: code that some take as arguments, and archives that others unpack. */
+function moduleCode(call: Call, args: readonly string[]): string[] {
+  const at = args.findIndex((arg) => plain(arg) === '-m');
+  const rest = at === -1 ? [] : args.slice(at + 2);
+  switch (plain(args[at + 1] ?? '')) {
+    case 'timeit':
+    case 'pyperf':
+      return rest.filter((arg) => !/^-[a-z]*\d*$/.test(plain(arg)));
+    case 'tarfile':
+    case 'zipfile': {
+      const directory = /^(?:-e|--extract)$/.test(plain(rest[0] ?? '')) ? rest[2] : undefined;
+      if (directory !== undefined) unpackInto(call, directory);
+      return [];
+    }
+    default:
+      return [];
+  }
+}
+
+/** What is in an archive, nobody knows. */
+function unpackInto(call: Call, directory: string): void {
+  if (/^\/(?:etc|bin|sbin|lib|lib64|boot|root|usr|var\/lib)?\/?$/.test(plain(directory)))
+    reportCall(call, 'G0603', directory, 'unknown');
+}
+
+/** Tcl has no quotes around most of its words. */
+function judgeTcl(call: Call, code: string): void {
+  const text = withoutRuns(plain(code)).replace(/\{([^{}]*)\}/g, (whole, inner: string) =>
+    /^\s*$|\n/.test(inner) ? whole : `'${inner.replaceAll("'", '')}'`,
+  );
+  for (const [, command] of text.matchAll(/\b(?:exec|spawn|system)\s+(?:-\w+\s+)*([^\n;\]]+)/g))
+    runCode(call, command ?? '');
+  for (const [, verb, rest = ''] of text.matchAll(/\bfile\s+(delete|rename|copy)\s+([^\n;\]]+)/g))
+    runCode(call, `${verb === 'delete' ? 'rm -r' : verb === 'rename' ? 'mv' : 'cp'} ${rest.replace(/-force|--/g, '')}`);
+  for (const [, path = ''] of text.matchAll(/\bopen\s+\{?(\/[^\s}]+)\}?\s+[wa]/g)) touch(call, path, 'empty');
+}
+
+/** PowerShell takes its code in Base64 of UTF-16. */
+function encodedCommand(args: readonly string[]): string | undefined {
+  const at = args.findIndex((arg) => /^-e(?:n?c?|nco\w*)$/i.test(plain(arg)));
+  return at === -1 ? undefined : Buffer.from(plain(args[at + 1] ?? ''), 'base64').toString('utf16le');
 }
 
 function fileCode(call: Call, file: string): string[] {
@@ -93,7 +144,7 @@ function fileCode(call: Call, file: string): string[] {
 const starts =
   /\b(?:system|popen\d?|exec[lv]?[pe]*|execSync|execFile(?:Sync)?|spawn(?:Sync|[lv]p?e?)?|subprocess|check_(?:call|output)|getoutput|shell_exec|passthru|proc_open|pcntl_exec|child_process|Open3|qx|os\.execute|io\.popen|IO\.popen|Popen|Process|call|run|do shell script|pty|posix_spawn|syscall|shell-command|call-process)\b|`|%x[[({]|\|\s*(?:getline|&)|\|\s*["']|["']\s*\|\s*(?:\S*\/)?\w*sh\b|!\s*\w/;
 const removes =
-  /\b(?:rmtree|rmdir(?:Sync|s)?|removedirs|unlink(?:Sync)?|remove(?:_tree|_entry|_dir)?|rm(?:Sync|_rf|_r|_f)?|remove_entry_secure|delete(?:-directory|-file)?|rimraf|truncate(?:Sync)?|FileUtils|move|rename(?:Sync)?|chmod(?:Sync|_R)?|chown(?:Sync|_R)?|lchown|symlink)\b/;
+  /\b(?:RemoveAll|remove_dir_all|remove_file|deleteRecursively|Files\.delete|File\.Delete|Directory\.Delete|rmtree|rmdir(?:Sync|s)?|removedirs|unlink(?:Sync)?|remove(?:_tree|_entry|_dir)?|rm(?:Sync|_rf|_r|_f)?|remove_entry_secure|delete(?:-directory|-file)?|rimraf|truncate(?:Sync)?|FileUtils|move|rename(?:Sync)?|chmod(?:Sync|_R)?|chown(?:Sync|_R)?|lchown|symlink)\b/;
 const writes =
   /\b(?:open|fopen|file_put_contents|writeFile(?:Sync)?|appendFile(?:Sync)?|createWriteStream|write_text|write_bytes|File\.(?:write|open)|IO\.write|sysopen|copyfile|print\s*>)\b|>\s*["']/;
 const builds =
@@ -103,9 +154,9 @@ const evaluates =
 /** What gets at a function without naming it. */
 const hides = /\b(?:getattr|__import__|globals|eval|send)\b/;
 const fetches =
-  /\b(?:urlopen|urlretrieve|requests\.get|http\.get|https\.get|fetch|file_get_contents\(['"]https?|open-uri|LWP|Net::HTTP|URI\.open|httpx?)\b/;
+  /\b(?:urlopen|urlretrieve|requests\.get|LWP::Simple|HTTP::Tiny|curl_exec|WinHttp|httplib|http\.client|http\.get|https\.get|fetch|file_get_contents\(['"]https?|open-uri|LWP|Net::HTTP|URI\.open|httpx?)\b|\brequire\(['"`](?:node:)?https?['"`]\)/;
 const sockets =
-  /\b(?:socket|fsockopen|connect\(\d+|require\(['"](?:net|tls)['"]|TCPSocket|Socket|net\.connect|net\.Socket|createConnection|IO::Socket)\b/;
+  /\b(?:socket|fsockopen|TCPSocket|Socket|net\.connect|net\.Socket|createConnection|IO::Socket)\b|\bconnect\(\d+|\brequire\(['"`](?:node:)?(?:net|tls)['"`]/;
 
 /** Judges code by what is written in it. Attacker-controlled. */
 export function judgeCode(call: Call, code: string): void {
@@ -116,10 +167,14 @@ export function judgeCode(call: Call, code: string): void {
     if (text !== '' && !code.includes(downloaded) && !code.includes(decoded)) reportCall(call, 'G0602');
     return;
   }
-  const calm = folded(text.replace(/(^|\s)#(?!\{).*$/gm, '$1'));
+  const written = withoutRuns(text).replace(/(^|\s)#(?!\{).*$/gm, '$1');
+  const calm = fold(written);
+  judgeSinks(call, calm, runnersOf(call, text));
   if (
     sockets.test(calm) &&
-    /dup2|\/bin\/(?:ba|da|z)?sh|pty\.spawn|\bsh\b\s*-i|STDIN->fdopen|\["(?:ba)?sh"|'(?:ba)?sh'/.test(calm)
+    /io\.popen\(\s*[a-z_]\w*|dup2|\/bin\/(?:ba|da|z)?sh|pty\.spawn|\bsh\b\s*-i|STDIN->fdopen|\["(?:ba)?sh"|'(?:ba)?sh'/.test(
+      calm,
+    )
   )
     reportCall(call, 'G0503');
   if (
@@ -129,8 +184,8 @@ export function judgeCode(call: Call, code: string): void {
     !/wait/.test(calm)
   )
     reportCall(call, 'G0302');
-  if (builds.test(calm) && evaluates.test(calm) && (starts.test(calm) || /\b(?:eval|exec)\b/.test(calm)))
-    reportCall(call, 'G0502');
+  // Said of what is written there: where it can be decoded by reading, what it comes to is judged as well.
+  if (builds.test(written) && (starts.test(calm) || /\b(?:eval|exec)\b/.test(calm))) reportCall(call, 'G0502');
   if (fetches.test(calm) && /\b(?:eval|exec|system)\b\s*\(?/.test(calm) && /\b(?:eval|exec)\b/.test(calm))
     reportCall(call, 'G0501');
   const literals = literalsOf(calm);
@@ -140,13 +195,25 @@ export function judgeCode(call: Call, code: string): void {
     for (const { value } of literals) if (value.includes('(') && value.length < text.length) judgeCode(call, value);
   }
   if (/\/inet\/(?:tcp|udp)\//.test(calm)) reportCall(call, 'G0503');
+  if (/\bkill\s*\(?\s*["']?(?:KILL|TERM|SIGKILL|SIGTERM|9|15)["']?\s*(?:,|=>)\s*-\s*1\b/.test(calm))
+    reportCall(call, 'G0303');
+  if (/\bopen\s*\(?\s*(?:my\s+)?[\w$]+\s*,\s*"\s*\|\s*(?:\S*\/)?(?:ba|da|z)?sh\s*"/.test(calm))
+    reportCall(call, 'G0602');
+  if (/\b(?:include|require)(?:_once)?\b\s*\(?\s*"(?:https?|ftp|data|php|expect):/.test(calm))
+    reportCall(call, 'G0501');
+  for (const [, place = ''] of calm.matchAll(
+    /(?:urlretrieve|getstore|download_file|urlDownload\w*)\s*\(?[^;)]*,\s*"(\/[^"]+)"/g,
+  ))
+    if (calm.split(place).length > 2 && starts.test(calm)) reportCall(call, 'G0604', place);
   if (removes.test(calm) || hides.test(calm))
     for (const { value } of literals)
       if (value.startsWith('/'))
         touch(
           call,
           /\bglob\b/.test(calm) ? withGlobs(value) : value,
-          /tree|rm_r|glob|recursive|rimraf|remove_entry|_R\b|rm\b|walk|rmdir|delete-directory/.test(calm)
+          /RemoveAll|remove_dir_all|deleteRecursively|Directory\.Delete|tree|rm_r|glob|recursive|rimraf|remove_entry|_R\b|rm\b|walk|rmdir|delete-directory/.test(
+            calm,
+          )
             ? 'remove tree'
             : 'remove',
         );
@@ -156,30 +223,48 @@ export function judgeCode(call: Call, code: string): void {
     /\bkill\b\s*\(?\s*(?:-9|9|-1|1|['"](?:KILL|9))/.test(calm)
   )
     reportCall(call, 'G0303');
-  if (/\bLINUX_REBOOT|\breboot\s*\(/.test(calm)) reportCall(call, 'G0301');
+  if (
+    /\bLINUX_REBOOT|\breboot\s*\(|\bsyscall\s*\(?\s*(?:169|88|142|&?SYS_reboot)\s*,|\b(?:Stop|Restart)-Computer\b|0xfee1dead/i.test(
+      calm,
+    )
+  )
+    reportCall(call, 'G0301');
+  if (
+    /(?:\bfor\s*\(\s*;\s*;\s*\)|\bwhile\s*\(?\s*(?:1|true|!0)\s*\)?|\bloop\b|\buntil\s+false)[^}]{0,120}(?:\bfork\b|\b(?:system|Popen|spawn|exec)\b[^}]{0,80}&["']?\s*\))/i.test(
+      calm,
+    ) &&
+    !/\bwait/.test(calm)
+  )
+    reportCall(call, 'G0302');
+  for (const [, path = ''] of calm.matchAll(/\bdelete\(\s*"(\/[^"]+)"\s*,\s*"[a-z]*rf?"/g))
+    touch(call, path, 'remove tree');
+  for (const [, command = ''] of calm.matchAll(
+    /\b(?:open|popen|IO\.read|IO\.readlines|File\.open|File\.read|IO\.binread)\s*\(?\s*(?:[\w$]+\s*,\s*)?"\s*\|\s*([^"]+)"/g,
+  ))
+    runCode(call, decodeEscapes(command));
+  for (const [, command = ''] of calm.matchAll(/\bopen\s*\(?\s*(?:my\s+)?[\w$]+\s*,\s*"([^"]+?)\|\s*"/g))
+    runCode(call, decodeEscapes(command));
+  for (const [, command = ''] of calm.matchAll(/\bopen\s*\(?\s*(?:my\s+)?[\w$]+\s*,\s*"(?:-\||\|-)"\s*,\s*"([^"]+)"/g))
+    runCode(call, decodeEscapes(command));
+  if (/\b(?:Remove-Item|Clear-Content|Set-Content|Move-Item|ri|del|erase)\b/i.test(calm))
+    for (const [, path = ''] of calm.matchAll(/[\s"'](\/[^\s"';|)]+)/g))
+      touch(call, path, /-r/i.test(calm) ? 'remove tree' : 'remove');
 }
 
-/** With `chr` calls and word lists written as the string literals that they are. */
-function folded(code: string): string {
-  return code
-    .replace(/\bchr\s*\(?\s*(\d{1,3}|0x[0-9a-f]{1,2})\s*\)?/gi, (_, number: string) =>
-      JSON.stringify(String.fromCharCode(Number(number))),
-    )
-    .replace(/\bqw\s*(?:\(([^)]*)\)|\{([^}]*)\}|\[([^\]]*)\])/g, (_, ...groups: (string | undefined)[]) =>
-      (groups.slice(0, 3).find((group) => group !== undefined) ?? '')
-        .trim()
-        .split(/\s+/)
-        .map((word) => JSON.stringify(word))
-        .join(', '),
-    )
-    .replace(/\bString\.fromCharCode\(([\d,\s]+)\)/g, (_, list: string) =>
-      JSON.stringify(
-        list
-          .split(',')
-          .map((one) => String.fromCharCode(Number(one)))
-          .join(''),
-      ),
-    );
+function runnersOf(call: Call, text: string): Parameters<typeof judgeSinks>[2] {
+  const inner = { ...call, frame: { ...call.frame, stdin: '' } };
+  return {
+    shell: (command) => void runCode(inner, command),
+    program: (argv) =>
+      void call.frame.scan.runText(argv.map(quoted).join(' '), { ...inner.frame, at: call.frame.at ?? lineOf(call) }),
+    code: (code) => {
+      if (code.length < text.length) judgeCode(call, code);
+    },
+  };
+}
+
+function quoted(word: string): string {
+  return word === hole ? hole : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 type Literal = { readonly value: string; readonly start: number; readonly end: number };
@@ -218,7 +303,7 @@ function judgeStarted(call: Call, code: string, literals: readonly Literal[]): v
   }
   for (const list of listsOf(code, literals)) {
     if (list.length > 1)
-      call.frame.scan.runText(list.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' '), {
+      call.frame.scan.runText(list.map(quoted).join(' '), {
         ...inner.frame,
         at: call.frame.at ?? lineOf(call),
       });

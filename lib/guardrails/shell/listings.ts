@@ -22,6 +22,14 @@ export function listing(program: string, args: readonly string[]): string | unde
         .filter((arg) => !arg.startsWith('-'))
         .map((name) => `${whereIs(name)}\n`)
         .join('');
+    case 'lsblk':
+      return text.some((arg) => /^-\w*p/.test(arg)) && /\bNAME\b/.test(text.join(' ')) ? `${someDisk}\n` : undefined;
+    case 'blkid':
+      return text.some((arg) => arg === 'device') || text.some((arg) => /^-(?:L|U)$/.test(arg))
+        ? `${someDisk}\n`
+        : undefined;
+    case 'findfs':
+      return `${someDisk}\n`;
     case 'findmnt':
       return /\bSOURCE\b/i.test(text.join(' ')) ? `${someDisk}\n` : undefined;
     case 'df':
@@ -31,12 +39,28 @@ export function listing(program: string, args: readonly string[]): string | unde
     case 'ls':
       return text.includes('/proc') || text.includes('/proc/') ? `${everyProcess}\n` : undefined;
     case 'getent':
+      if (text[0] === 'passwd' && /^(?:0|root)$/.test(text[1] ?? '')) return 'root:x:0:0:root:/root:/bin/bash\n';
       return text[0] === 'passwd' && text.length === 1 ? everyAccount : undefined;
+    case 'id': {
+      const isOther = text.some((arg) => !arg.startsWith('-') && !/^(?:0|root)$/.test(arg));
+      if (isOther || text.length === 0) return undefined;
+      return text.some((arg) => /^-\w*n/.test(arg))
+        ? 'root\n'
+        : text.some((arg) => /^-\w*[ug]/.test(arg))
+          ? '0\n'
+          : undefined;
+    }
+    case 'zfs':
+      return text[0] === 'list' && /(?:^|\s)-t\s*snap/.test(text.join(' ')) ? `${hole}@${hole}\n` : undefined;
+    case 'whoami':
+    case 'logname':
+      return 'root\n';
     case 'dpkg-query':
       return text.some((arg) => /^(?:-\w*W|--show|-l|--list)/.test(arg)) && text.every(isOption)
         ? everyPackage
         : undefined;
     case 'dpkg':
+      if (text[0] === '--compare-versions') return '';
       return text.length === 1 && /^(?:-l|--list|--get-selections)$/.test(text[0] ?? '') ? everyPackage : undefined;
     case 'rpm':
       return text.length > 0 && text.every((arg) => /^-(?:qa|-qf|-queryformat)/.test(arg) || arg.startsWith('%'))

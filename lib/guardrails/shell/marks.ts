@@ -21,9 +21,18 @@ export const quoted = '\ue007';
 export const decoded = '\ue008';
 export const downloaded = '\ue009';
 
+/** Around a string literal of another language, whose content is known. */
+export const literalStart = '\ue010';
+export const literalEnd = '\ue011';
+
+/** Runs of blanks as one: what is looked for in text takes a time that grows with the longest of them. */
+export function withoutRuns(text: string): string {
+  return text.replace(/\s{2,}/g, (run) => (run.includes('\n') ? '\n' : ' '));
+}
+
 /** Takes out of a source what would be read as marks. */
 export function withoutMarks(source: string): string {
-  return source.replace(/[\ue000-\ue00f]/g, '\ufffd');
+  return source.replace(/[\ue000-\ue01f]/g, '\ufffd');
 }
 
 /** The value without the marks that stand for nothing. */
@@ -67,9 +76,39 @@ export function fieldsOf(value: string): string[] {
   return value.split(split).filter((field) => field.replaceAll(unset, '') !== '');
 }
 
+const maxWildcards = 4;
+const maxPattern = 1000;
+
+/** With few enough wildcards that matching takes no time: what is between the first and the last of too many could be anything. */
+function bounded(value: string): string {
+  const short = value
+    .replace(/(?:\ue000[\ue000\ue001]*|\ue001+\ue000[\ue000\ue001]*)/g, hole)
+    .replace(/\ue001+/g, star);
+  const places = [...short.matchAll(/[\ue000\ue001]/g)].map(({ index }) => index);
+  const [first] = places;
+  // No name is that long.
+  if (short.length > maxPattern) return `${short.slice(0, maxPattern / 2)}${hole}`;
+  if (first === undefined || places.length <= maxWildcards) return short;
+  return `${short.slice(0, first)}${hole}${short.slice((places.at(-1) ?? first) + 1)}`;
+}
+
 /** A pattern that matches what the globs and holes of the value may stand for. Never crosses a `/` by a glob. */
 export function patternOf(value: string): RegExp {
-  const source = plain(value).replace(/[\s\S]/g, (char) => {
+  const known = patterns.get(value);
+  if (known !== undefined) return known;
+  const pattern = compiled(value);
+  if (patterns.size >= maxPatterns) patterns.clear();
+  patterns.set(value, pattern);
+  return pattern;
+}
+
+/** The same few are asked for again and again. A pure function's memory: it changes no verdict. */
+const patterns = new Map<string, RegExp>();
+const maxPatterns = 500;
+
+function compiled(value: string): RegExp {
+  const text = bounded(plain(value));
+  const source = text.replace(/[\s\S]/g, (char) => {
     switch (char) {
       case star:
         return '[^/]*';
@@ -86,7 +125,7 @@ export function patternOf(value: string): RegExp {
     }
   });
   try {
-    return new RegExp(`^${source.replace(/\[\\u\{21\}/g, '[^')}$`, 'iu');
+    return new RegExp(`^${source.replace(/\[\\u\{(?:21|5e)\}/g, '[^')}$`, 'iu');
   } catch {
     return /^[^/]*$/;
   }

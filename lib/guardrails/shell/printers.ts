@@ -1,5 +1,6 @@
 /** Printers: code for an interpreter that does nothing but print one literal. */
 import { decodeEscapes } from './escapes.ts';
+import { fold } from './folding.ts';
 import { plain, withoutGlobs } from './marks.ts';
 
 export const interpretersThatPrint = /^(?:python[\d.]*|perl|ruby|node|php|[gmn]?awk)$/;
@@ -11,7 +12,7 @@ export function printedBy(program: string, args: readonly string[]): string | un
   if (code === undefined || (at === -1 && !/awk$/.test(program))) return undefined;
   const [, , literal] =
     /^\s*(?:BEGIN\s*\{\s*)?(?:print|puts|say|echo|printf|console\.log|process\.stdout\.write|sys\.stdout\.write)\s*\(?\s*(["'])((?:\\[\s\S]|(?!\1)[^\\])*)\1\s*\)?\s*;?\s*\}?\s*$/.exec(
-      withoutGlobs(plain(code)),
+      fold(withoutGlobs(plain(code))),
     ) ?? [];
   return literal === undefined ? undefined : `${decodeEscapes(literal)}\n`;
 }

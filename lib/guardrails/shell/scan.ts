@@ -4,9 +4,10 @@
  */
 import { describe, excerptOf, type Finding, type Position, positionIn } from '../finding.ts';
 import { type RuleId, rules } from '../rules.ts';
-import type { Grammar, Syntax } from './grammar.ts';
+import type { Link } from './links.ts';
 import { display } from './marks.ts';
 import type { PlacesOf } from './places.ts';
+import type { Command, Substitution } from './syntax.ts';
 
 /** Bounds on the work, none of them by the clock: the same source gets the same verdict everywhere. */
 export const limits = {
@@ -16,17 +17,17 @@ export const limits = {
   findings: 100,
   alternatives: 12,
   valueLength: 32 * 1024,
-  loopRounds: 16,
+  loopRounds: 64,
 } as const;
 
 /** Source text with its tree; each nested piece of code has one of its own. */
 export type Source = {
   readonly text: string;
-  /** The substitutions and expansions, by where they start. */
-  readonly substitutions: ReadonlyMap<number, Syntax>;
+  /** By where they start. */
+  readonly substitutions: ReadonlyMap<number, Substitution>;
 };
 
-export type FunctionDefinition = { readonly name: string; readonly body: Syntax; readonly source: Source };
+export type FunctionDefinition = { readonly name: string; readonly body: Command; readonly source: Source };
 
 export type Variable = { readonly values: readonly string[]; readonly isList: boolean };
 
@@ -34,6 +35,12 @@ export type Scope = {
   readonly variables: Map<string, Variable>;
   readonly functions: Map<string, FunctionDefinition>;
   readonly aliases: Map<string, string>;
+  /** What is read from descriptors other than the standard ones. */
+  readonly inputs: Map<string, string>;
+  /** The files that such descriptors write to. */
+  readonly outputs: Map<string, string>;
+  /** What `pushd` has put aside, the last on top. */
+  readonly directories: string[];
   /** Absolute, or undefined while nothing has set it. */
   cwd: string | undefined;
   /** Arguments of the function or script; undefined when they can't be known. */
@@ -54,10 +61,17 @@ export type Frame = {
   readonly depth: number;
   /** Functions being called, innermost last. */
   readonly calls: readonly string[];
+  /** Paths that a test has found missing, where this runs. */
+  readonly absent: ReadonlySet<string>;
+  /** Loops around it. */
+  readonly loops: number;
+  /** Pipes and background jobs around it. */
+  readonly forks: number;
+  /** How things stood when a function was called, by its name. */
+  readonly entered: ReadonlyMap<string, { readonly forks: number; readonly branches: number }>;
 };
 
 export type Scan = {
-  readonly grammar: Grammar;
   readonly findings: Finding[];
   /** Left of the steps. */
   steps: number;
@@ -65,21 +79,33 @@ export type Scan = {
   readonly files: Map<string, string>;
   /** Programs under other names: what a copy or a link of one really is, by its path. */
   readonly programs: Map<string, string>;
-  /** Symbolic links that the source itself makes, and where they lead. */
-  readonly links: Map<string, string>;
+  /** Links that the source itself makes, by their paths. */
+  readonly links: Map<string, Link>;
   /** What `trap` has set to run at the end. */
   readonly traps: (() => void)[];
   /** Functions defined and not called yet. */
   readonly uncalled: Map<FunctionDefinition, Frame>;
+  /** What reads from the path of a process substitution. */
+  readonly readers: Map<string, (stdin: string) => void>;
+  /** How often a function has called itself. */
+  readonly recursions: Map<string, number>;
+  /** Volumes that the source itself makes. */
+  readonly created: Set<string>;
   /** Something in the source lets SSH through the firewall, so closing the rest is not a lock-out. */
   letsSshThrough: boolean;
   /** A checksum or a signature was checked, so what is run after it is what somebody meant. */
   isVerified: boolean;
+  /** What variables have held, where it could be code. */
+  readonly texts: Set<string>;
+  /** Links that were taken down, until something takes them up again. */
+  readonly down: Map<string, Finding[]>;
+  /** The rules of chains that the source makes, by their names. */
+  readonly chains: Map<string, string[]>;
   readonly firewall: Finding[];
   firewallDenies: boolean;
   readonly placesOf: PlacesOf | undefined;
-  /** Runs a node; set by the interpreter. Returns what it prints, as far as known. */
-  readonly run: (node: Syntax, frame: Frame) => string;
+  /** Runs a command; set by the interpreter. Returns what it prints, as far as known. */
+  readonly run: (command: Command, frame: Frame) => string;
   /** Runs code in a string, as `sh -c` does. */
   readonly runText: (text: string, frame: Frame) => string;
 };
@@ -128,6 +154,9 @@ export function forkScope(scope: Scope): Scope {
     variables: new Map(scope.variables),
     functions: new Map(scope.functions),
     aliases: new Map(scope.aliases),
+    inputs: new Map(scope.inputs),
+    outputs: new Map(scope.outputs),
+    directories: [...scope.directories],
   };
 }
 

@@ -1,4 +1,5 @@
 /** Shells: `sh -c`, `sh file`, and code on the standard input of one. */
+import { normalizePath } from '../paths.ts';
 import { type Call, reportCall, reportDownloaded } from './call.ts';
 import { decoded, downloaded, hole, plain, withoutGlobs } from './marks.ts';
 import { contentOf } from './redirect.ts';
@@ -30,6 +31,9 @@ export function isShell(program: string): boolean {
 /** Runs what a shell is given to run. */
 export function runShell(call: Call, program: string): string {
   const args = call.argv.slice(1);
+  // The script itself once more, with other arguments.
+  if (plain(call.argv[0] ?? '') === call.frame.scope.zero && !/^-\w*[cs]/.test(plain(args[0] ?? '')))
+    return runItself(call);
   for (let i = 0; i < args.length; i += 1) {
     const arg = plain(args[i] ?? '');
     if (/^-[a-zA-Z]*c[a-zA-Z]*$/.test(arg) || arg === '--command') {
@@ -37,11 +41,18 @@ export function runShell(call: Call, program: string): string {
       const positional = args.slice(at + 2);
       return runCode(call, args[at] ?? '', at === -1 ? undefined : positional, args[at + 1]);
     }
+    if (/^--(?:rcfile|init-file)$/.test(arg)) runScript(call, args[i + 1] ?? '', []);
     if (/^--(?:rcfile|init-file)$/.test(arg) || /^[-+][a-zA-Z]*[oO]$/.test(arg)) i += 1;
-    else if (arg === '-s' || arg === '-') break;
+    else if (/^-[a-zA-Z]*s[a-zA-Z]*$/.test(arg) || arg === '-') return runStdin(call, program, args.slice(i + 1));
+    else if (/^-[a-zA-Z]*n[a-zA-Z]*$/.test(arg) && !arg.startsWith('-nor')) return '';
     else if (!/^[-+]/.test(arg)) return runScript(call, args[i] ?? '', args.slice(i + 1));
   }
   return runStdin(call, program);
+}
+
+function runItself(call: Call): string {
+  if (call.frame.forks > 0 && /\$0["']?\s*[&|]\s*["']?\$0/.test(call.frame.source.text)) reportCall(call, 'G0302');
+  return call.frame.stdin === '' ? hole : runStdin(call, 'sh');
 }
 
 /** Code in a string that a program runs as a shell would. */
@@ -58,7 +69,9 @@ export function runCode(call: Call, code: string, positional?: readonly string[]
     ...frame.scope,
     positional: positional ?? frame.scope.positional,
     zero: zero ?? frame.scope.zero,
-    ...(call.environment === undefined ? {} : { variables: withEnvironment(frame.scope, call.environment) }),
+    ...(call.environment === undefined || call.environment.size === 0
+      ? {}
+      : { variables: withEnvironment(frame.scope, call.environment) }),
   };
   return frame.scan.runText(text, { ...frame, scope, at: frame.at ?? positionOf(call) });
 }
@@ -70,7 +83,7 @@ function withEnvironment({ variables }: Scope, environment: ReadonlyMap<string, 
   return all;
 }
 
-function runStdin(call: Call, program: string): string {
+function runStdin(call: Call, program: string, positional: readonly string[] = []): string {
   const { stdin } = call.frame;
   // At the top the agent gives commands an empty input.
   if (stdin === '') return '';
@@ -78,7 +91,7 @@ function runStdin(call: Call, program: string): string {
     reportCall(call, 'G0602', `standard input of ${program}`);
     return hole;
   }
-  return runCode({ ...call, frame: { ...call.frame, stdin: hole } }, stdin);
+  return runCode({ ...call, frame: { ...call.frame, stdin: hole } }, stdin, positional);
 }
 
 function runScript(call: Call, path: string, rest: readonly string[]): string {
@@ -87,8 +100,9 @@ function runScript(call: Call, path: string, rest: readonly string[]): string {
     judgeOrigin(call, content, /^\/dev\/fd\//.test(plain(path)) || path === '/dev/stdin');
     if (content.replace(/[\ue000\ue008\ue009]/g, '').trim() === '') return hole;
   } else if (content === hole) {
-    // A file that was there before is like a program that was; one whose name isn't known is not.
-    if (/^\/dev\/fd\/|^\/dev\/stdin/.test(plain(path)) || plain(path).replaceAll(hole, '') === '')
+    // A file that was there before is like a program that was; one whose name isn't known is not, nor one just written.
+    const isWritten = call.frame.scan.files.has(normalizePath(path, call.frame.scope.cwd));
+    if (isWritten || /^\/dev\/fd\/|^\/dev\/stdin/.test(plain(path)) || plain(path).replaceAll(hole, '') === '')
       reportCall(call, 'G0602', path);
     return hole;
   }

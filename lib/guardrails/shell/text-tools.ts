@@ -39,40 +39,30 @@ function ranges(text: string): string {
     });
 }
 
-/** `s/x/y/` with a plain pattern; any other program of `sed` gives what nobody knows. */
-export function substitute(args: readonly string[], text: string): string {
-  const { values, operands } = readOptions(args, ['-e']);
-  const program = plain(values.get('-e') ?? operands[0] ?? '');
-  return map(text, (known) => {
-    const [, , what, by, flags] = /^s([/|#,@_!])((?:(?!\1)[\s\S])*)\1((?:(?!\1)[\s\S])*)\1(g?)$/.exec(program) ?? [];
-    if (what === undefined || by === undefined || /[*\\^$[\].+()&]/.test(what + by))
-      return what === undefined || by === undefined ? hole : simpleClass(known, what, by);
-    return flags === 'g'
-      ? known.replaceAll(what, by)
-      : known
-          .split('\n')
-          .map((line) => line.replace(what, () => by))
-          .join('\n');
-  });
-}
-
-function simpleClass(text: string, what: string, by: string): string {
-  return /^(?:\.|\[[^\]\\]+\]|\^|\$)$/.test(what) && !/[\\&]/.test(by)
-    ? text.replaceAll(new RegExp(what, 'gm'), by)
-    : hole;
-}
-
 export function cut(text: string, args: readonly string[]): string {
   const { values } = readOptions(args, ['-d', '-f', '-c', '-b', '--delimiter', '--fields']);
-  const range = /^(\d+)?(-)?(\d+)?$/.exec(plain(values.get('-f') ?? values.get('-c') ?? values.get('-b') ?? ''));
-  if (range === null) return hole;
-  const from = Number(range[1] ?? '1') - 1;
-  const to = range[2] === undefined ? from + 1 : range[3] === undefined ? Number.POSITIVE_INFINITY : Number(range[3]);
+  const list = plain(values.get('-f') ?? values.get('--fields') ?? values.get('-c') ?? values.get('-b') ?? '');
+  const ranges = list.split(',').map((one) => /^(\d+)?(-)?(\d+)?$/.exec(one));
+  if (ranges.some((range) => range === null)) return hole;
+  const isPicked = (index: number) =>
+    ranges.some((range) => {
+      const from = Number(range?.[1] ?? '1') - 1;
+      const to =
+        range?.[2] === undefined ? from + 1 : range[3] === undefined ? Number.POSITIVE_INFINITY : Number(range[3]);
+      return index >= from && index < to;
+    });
   const isFields = values.has('-f');
-  const delimiter = plain(values.get('-d') ?? '\t');
+  const delimiter = plain(values.get('-d') ?? values.get('--delimiter') ?? '\t');
   return text
     .split('\n')
-    .map((line) => (isFields ? line.split(delimiter).slice(from, to).join(delimiter) : line.slice(from, to)))
+    .map((line) =>
+      isFields
+        ? line
+            .split(delimiter)
+            .filter((_, i) => isPicked(i))
+            .join(delimiter)
+        : [...line].filter((_, i) => isPicked(i)).join(''),
+    )
     .join('\n');
 }
 

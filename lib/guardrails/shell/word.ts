@@ -6,9 +6,9 @@
  * marks (`marks.ts`), in which `split` separates fields.
  */
 
-import { skipQuoted } from './brackets.ts';
+import { balancedEnd, skipQuoted } from './brackets.ts';
 import { decodeEscapes } from './escapes.ts';
-import { anyOne, fieldsOf, hole, quoted, setEnd, setStart, split, star, withGlobs, withoutGlobs } from './marks.ts';
+import { anyOne, fieldsOf, hole, plain, quoted, setEnd, setStart, split, star, unset, withGlobs } from './marks.ts';
 import { expandParameter } from './parameter.ts';
 import { type Frame, forkScope, limits, step } from './scan.ts';
 import { printed, substitutionEnd } from './substitution.ts';
@@ -29,7 +29,7 @@ export function expandFields(frame: Frame, from: number, to: number): string[][]
 
 /** The word as one string, as in an assignment: neither split nor filled in by the file system. */
 export function expandText(frame: Frame, from: number, to: number): string[] {
-  return expandPieces(frame, [{ from, to }], 'text').map((value) => withoutGlobs(value).replaceAll(split, ' '));
+  return expandPieces(frame, [{ from, to }], 'text').map((value) => value.replaceAll(split, ' '));
 }
 
 /** The inside of double quotes or of a here-document. */
@@ -39,12 +39,22 @@ export function expandQuoted(frame: Frame, from: number, to: number): string[] {
   return alternatives.values;
 }
 
+const longWord = 1000;
+
 /** Invariant: never empty, and never more than `limits.alternatives` values. */
 class Alternatives {
   values: string[] = [''];
 
   add(texts: readonly string[]): void {
-    if (texts.length === 1) this.values = this.values.map((value) => clip(value + texts[0]));
+    const [only] = texts;
+    // What is unknown twice is no more unknown.
+    if (
+      texts.length <= 2 &&
+      texts.every((text) => text === unset || text === hole) &&
+      this.values.every((value) => value.endsWith(texts.at(-1) ?? '') || value.endsWith(unset))
+    )
+      return;
+    if (only !== undefined && texts.length === 1) this.values = this.values.map((value) => clip(value + only));
     else if (this.values.length * texts.length <= limits.alternatives) {
       this.values = this.values.flatMap((value) => texts.map((text) => clip(value + text)));
     } else {
@@ -55,6 +65,8 @@ class Alternatives {
       );
       this.values = [...new Set(pairs)];
     }
+    // Of a long word with many gaps the one with the most gaps says enough: each of them may be empty.
+    if (this.values.length > 2 && (this.values[0]?.length ?? 0) > longWord) this.values = this.values.slice(-2);
   }
 }
 
@@ -105,6 +117,13 @@ function unquoted(
       const { end, values } = substitute(frame, at, to, false);
       out.add(mode === 'fields' ? values.map((value) => splitFields(frame, value)) : values);
       at = end;
+    } else if (mode === 'text' && '*?['.includes(char)) {
+      out.add([char]);
+      at += 1;
+    } else if (mode === 'fields' && '?*+@!'.includes(char) && text[at + 1] === '(' && text[at + 2] !== ')') {
+      const end = balancedEnd(text, at + 1, to);
+      out.add(extendedGlob(frame, at, end));
+      at = end;
     } else if (char === '*') {
       out.add([star]);
       at += 1;
@@ -116,14 +135,45 @@ function unquoted(
       out.add([`${setStart}${text.slice(at + 1, end).replace(/["'\\]/g, '')}${setEnd}`]);
       at = end + 1;
     } else if (char === '~' && (at === from ? isStart : /[=:]/.test(text[at - 1] ?? ''))) {
-      const name = /^~([A-Za-z0-9_.-]*)/.exec(text.slice(at, to))?.[1] ?? '';
-      out.add([name === '' || name === 'root' ? '/root' : `/home/${name}`]);
+      const name = /^~([A-Za-z0-9_.+-]*)/.exec(text.slice(at, to))?.[1] ?? '';
+      out.add([homeOf(frame, name)]);
       at += name.length + 1;
     } else {
       out.add([char]);
       at += 1;
     }
   }
+}
+
+/** `@(a|b)` and `+(a)` are one of what is in them; `!(a)` and `*(a)` could be anything, and `?(a)` nothing at all. */
+function extendedGlob(frame: Frame, at: number, end: number): string[] {
+  const kind = frame.source.text[at] ?? '';
+  if (kind === '!' || kind === '*') return [star];
+  const bounds = [at + 1, ...barsIn(frame.source.text, at + 2, end - 1), end - 1];
+  const values = bounds.slice(1).flatMap((stop, i) => {
+    const alternatives = new Alternatives();
+    unquoted(frame, (bounds[i] ?? at) + 1, stop, alternatives, 'fields', false);
+    return alternatives.values;
+  });
+  return [...(kind === '?' ? [''] : []), ...values].slice(0, limits.alternatives);
+}
+
+function barsIn(text: string, from: number, to: number): number[] {
+  const bars: number[] = [];
+  for (let i = from; i < to; i = skipQuoted(text, i, to)) if (text[i] === '|') bars.push(i);
+  return bars;
+}
+
+/** What a tilde stands for (Bash, "Tilde Expansion"). */
+function homeOf({ scope }: Frame, name: string): string {
+  const number = /^[-+]?(\d+)$/.exec(name)?.[1];
+  if (name === '') return plain(scope.variables.get('HOME')?.values[0] ?? '/root');
+  if (name === 'root') return '/root';
+  if (name === '+') return scope.cwd ?? hole;
+  if (name === '-') return plain(scope.variables.get('OLDPWD')?.values[0] ?? hole);
+  if (number === undefined) return `/home/${name}`;
+  const stack = [scope.cwd ?? hole, ...scope.directories.toReversed()];
+  return stack.at(name.startsWith('-') ? -1 - Number(number) : Number(number)) ?? hole;
 }
 
 function doubleQuoted(frame: Frame, from: number, to: number, out: Alternatives, escapesQuote: boolean): void {
@@ -157,7 +207,7 @@ function isSubstitution(text: string, at: number): boolean {
   const char = text[at];
   const next = text[at + 1] ?? '';
   if (char === '`') return true;
-  if (char === '$') return /[A-Za-z0-9_({@*#?$!-]/.test(next);
+  if (char === '$') return /[A-Za-z0-9_({[@*#?$!-]/.test(next);
   return (char === '<' || char === '>') && next === '(';
 }
 
@@ -166,18 +216,18 @@ type Substituted = { readonly end: number; readonly values: readonly string[] };
 function substitute(frame: Frame, at: number, to: number, isQuoted: boolean): Substituted {
   const { text } = frame.source;
   const two = text.slice(at, at + 2);
-  if (two === '${' || (text[at] === '$' && two !== '$(')) {
+  if (two === '${' || (text[at] === '$' && two !== '$(' && two !== '$[')) {
     const end = substitutionEnd(frame, at, to);
     return { end, values: expandParameter(frame, at, end, isQuoted, { expandText, expandQuoted }) };
   }
   const end = substitutionEnd(frame, at, to);
   const inner = { ...frame, scope: forkScope(frame.scope), stdin: frame.stdin };
-  return { end, values: printed(inner, at, end, (start, stop) => expandQuoted(frame, start, stop)) };
+  return { end, values: printed(inner, at, end, (start, stop) => expandQuoted(frame, start, stop), isQuoted) };
 }
 
 /** The field splitting of what an unquoted substitution gave. */
 function splitFields(frame: Frame, value: string): string {
-  const separators = frame.scope.variables.get('IFS')?.values[0] ?? ' \t\n';
+  const separators = plain(frame.scope.variables.get('IFS')?.values[0] ?? ' \t\n');
   const parts = [...value].map((char) => (separators.includes(char) ? split : char)).join('');
   return withGlobs(parts);
 }

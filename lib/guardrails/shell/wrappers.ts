@@ -1,8 +1,11 @@
 /** Wrappers: programs whose arguments are another command. One row says how to find it. */
 
-import { type Call, programOf, quote, readOptions } from './call.ts';
+import { type Call, programOf, quote, readOptions, reportCall } from './call.ts';
 import { crontab, parallel, xargs } from './fed-commands.ts';
 import { hole, plain, quoted } from './marks.ts';
+import { settingPrinters } from './output-kinds.ts';
+import { isProgram } from './programs.ts';
+import { contentOf } from './redirect.ts';
 import { runCode } from './shells.ts';
 
 type Again = (argv: readonly string[], changes?: Partial<Call>) => string;
@@ -16,6 +19,8 @@ export type Wrapper = {
   readonly code: readonly string[];
   /** All operands together are code for a shell. */
   readonly isJoined: boolean;
+  /** The command begins with the first word that is the name of a program. */
+  readonly isLoose?: boolean;
 };
 
 function wrapper(values = '', options: Partial<Wrapper> = {}): Wrapper {
@@ -25,6 +30,7 @@ function wrapper(values = '', options: Partial<Wrapper> = {}): Wrapper {
     skip: options.skip ?? 0,
     code: options.code ?? [],
     isJoined: options.isJoined ?? false,
+    isLoose: options.isLoose ?? false,
   };
 }
 
@@ -33,7 +39,6 @@ const plainWrapper = wrapper();
 export const wrappers: ReadonlyMap<string, Wrapper> = new Map([
   ['sudo', wrapper('u g h p C r t T U D R user group host prompt chroot role type chdir close-from')],
   ['doas', wrapper('u C')],
-  ['pkexec', wrapper('user')],
   ['gosu', wrapper('', { skip: 1 })],
   ['su-exec', wrapper('', { skip: 1 })],
   ['setuser', wrapper('', { skip: 1 })],
@@ -87,8 +92,6 @@ export const wrappers: ReadonlyMap<string, Wrapper> = new Map([
   ['ip-netns-exec', wrapper('', { skip: 1 })],
   ['rlwrap', plainWrapper],
   ['logsave', wrapper('', { skip: 1 })],
-  ['bwrap', plainWrapper],
-  ['firejail', plainWrapper],
   ['proxychains4', wrapper('f')],
   ['setarch', wrapper('', { skip: 1 })],
   ['chpst', wrapper('u U b e n l L')],
@@ -104,6 +107,85 @@ export const wrappers: ReadonlyMap<string, Wrapper> = new Map([
   ['batch', wrapper('', { skip: 99 })],
   ['crontab', wrapper('u', { skip: 99 })],
   ...[
+    'bwrap',
+    'firejail',
+    'flatpak',
+    'flatpak-spawn',
+    'toolbox',
+    'distrobox-enter',
+    'distrobox-host-exec',
+    'nsjail',
+    'minijail0',
+    'runcon',
+    'openvt',
+    'chvt',
+    'open',
+    'newrole',
+    'machinectl',
+    'ssh-agent',
+    'dbus-launch',
+    'aa-exec',
+    'chronic',
+    'ifne',
+    'mispipe',
+    'run-one',
+    'run-this-one',
+    'keep-one-running',
+    'tini',
+    'dumb-init',
+    'catatonit',
+    'setlock',
+    'envdir',
+    'envuidgid',
+    'setuidgid',
+    'pgrphack',
+    'fghack',
+    'nq',
+    'tsp',
+    'sem',
+    'dzdo',
+    'please',
+    'run0',
+    'sudo-rs',
+    'multitime',
+    'gtime',
+    'uclampset',
+    'schedtool',
+    'trickle',
+    'tsocks',
+    'torify',
+    'systemd-socket-activate',
+    'hyperfine',
+    'stress-ng',
+    'trace-cmd',
+    'uftrace',
+    'rr',
+    'heaptrack',
+    'gdbserver',
+    'memusage',
+    'sotruss',
+    'pkexec',
+    'lxc-execute',
+    'lxc-unshare',
+    'cset',
+    'k5start',
+    'krenew',
+    'pagsh',
+    'with-lock-ex',
+    'lckdo',
+    'cpulimit',
+    'timelimit',
+    'nocache',
+    'eatmydata',
+    'nix-shell',
+    'chamber',
+    'aws-vault',
+    'doppler',
+    'sops',
+    'envchain',
+    'teller',
+  ].map((name) => [name, wrapper('', { isLoose: true })] as const),
+  ...[
     'nohup',
     'setsid',
     'busybox',
@@ -114,13 +196,11 @@ export const wrappers: ReadonlyMap<string, Wrapper> = new Map([
     'caffeinate',
     'linux32',
     'linux64',
-    'eatmydata',
     'torsocks',
     'proxychains',
     'catchsegv',
     'choom',
     'prlimit',
-    'cpulimit',
     'ktrace',
     'dtruss',
     'retry',
@@ -150,31 +230,48 @@ export function runWrapped(call: Call, found: Wrapper, again: Again): string {
       return xargs(call, values, operands, again);
     case 'at':
     case 'batch':
-      return call.frame.stdin === '' ? '' : runCode(call, call.frame.stdin);
+      return atJob(call, values);
     case 'crontab':
       return crontab(call, flags, values, operands);
     case 'env':
-      return environment(call, values, operands, again);
+      return environment(call, operands, again);
     case 'sudo':
     case 'doas':
       return elevated(call, flags, operands, again);
+    case 'systemd-run':
+      // What the manager does when it fails, or when it is done.
+      for (const [, action] of call.argv
+        .map(plain)
+        .join(' ')
+        .matchAll(/\b(?:OnFailure|OnSuccess|FailureAction|SuccessAction|JobTimeoutAction|StartLimitAction)=(\S+)/g))
+        if (/^(?:poweroff|reboot|halt|kexec|exit|emergency|rescue)/.test(action ?? ''))
+          reportCall(call, 'G0301', action);
+      break;
     case 'start-stop-daemon':
       return startStop(call, values, again);
     case 'gdb':
       return gdb(call, values, operands, again);
     case 'tmux':
     case 'screen': {
-      const at = operands.findIndex((one) => /[\s;]|^(?:ba|da|z)?sh$/.test(plain(one)));
+      const at = operands.findIndex((one) => /[\s;]/.test(plain(one)) || isProgram(programOf(one)));
       return at >= 0
-        ? runCode(call, operands.slice(at).join(' '))
+        ? operands.length > at + 1 && !/\s/.test(plain(operands[at] ?? ''))
+          ? again(operands.slice(at))
+          : runCode(call, operands.slice(at).join(' '))
         : program === 'screen' && operands.length > 0
           ? again(operands)
           : hole;
     }
+    case 'prlimit': {
+      const pid = plain(call.argv[call.argv.findIndex((one) => /^(?:-p|--pid)$/.test(plain(one))) + 1] ?? '');
+      if (/^(?:1$|pid-of-)/.test(pid) && call.argv.some((one) => /=\d/.test(plain(one))))
+        return again(['kill', '-9', pid]);
+      break;
+    }
     case 'expect': {
       const code = readOptions(call.argv.slice(1), ['-c', '-f']).values.get('-c');
       const spawned = /(?:spawn|system|exec)\s+([^;\n]+)/.exec(plain(code ?? ''))?.[1];
-      return spawned === undefined ? hole : runCode(call, spawned);
+      return spawned === undefined ? hole : runCode({ ...call, frame: { ...call.frame, stdin: hole } }, spawned);
     }
     case 'xterm': {
       const at = call.argv.findIndex((one) => plain(one) === '-e');
@@ -188,6 +285,9 @@ export function runWrapped(call: Call, found: Wrapper, again: Again): string {
         const code = /^(?:-o)?(?:Proxy|Local|KnownHosts)Command=(.+)$/i.exec(plain(arg))?.[1];
         if (code !== undefined && code !== 'none') runCode(call, code);
       }
+      // What another machine is told, nobody has to know here.
+      if (operands.slice(1).every((one) => plain(one).replaceAll(hole, '').trim() === '') && operands.length > 1)
+        return hole;
       if (operands.length <= 1)
         return call.frame.stdin === ''
           ? ''
@@ -197,10 +297,23 @@ export function runWrapped(call: Call, found: Wrapper, again: Again): string {
       break;
     default:
   }
-  const inner = dropAssignments(operands.slice(found.skip));
-  if (inner.length === 0) return hole;
+  const all = dropAssignments(operands.slice(found.skip));
+  // Options may stand behind what is skipped, and of some wrappers there are too many to know.
+  const at =
+    found.isLoose === true
+      ? all.findIndex((arg) => isProgram(programOf(arg)))
+      : all.findIndex((arg) => !/^-./.test(plain(arg)));
+  const inner = at === -1 ? [] : all.slice(at);
+  if (inner.length === 0) return settingPrinters.has(program) ? '' : hole;
   if (found.isJoined) return runCode(call, quoteOnlyHoles(inner));
   return again(inner);
+}
+
+/** A job of `at`: from a file, or the input. */
+function atJob(call: Call, values: ReadonlyMap<string, string>): string {
+  const file = values.get('-f');
+  const code = file === undefined ? call.frame.stdin : contentOf(call.frame, file);
+  return code === '' || code === hole ? '' : runCode(call, code);
 }
 
 function dropAssignments(args: readonly string[]): readonly string[] {
@@ -219,24 +332,15 @@ function elevated(call: Call, flags: ReadonlySet<string>, operands: readonly str
   return isShell && call.frame.stdin !== '' ? runCode(call, call.frame.stdin) : '';
 }
 
-function environment(
-  call: Call,
-  values: ReadonlyMap<string, string>,
-  operands: readonly string[],
-  again: Again,
-): string {
-  const split = values.get('-S') ?? values.get('--split-string');
-  if (split !== undefined) return runCode(call, [split, ...operands.map((operand) => quote([operand]))].join(' '));
-  const dash = call.argv.findIndex((arg) => /^(?:-\w*S|--split-string)$/.test(plain(arg)));
-  if (dash > 0)
-    return runCode(
-      call,
-      call.argv
-        .slice(dash + 1)
-        .map((arg, i) => (i === 0 ? arg : quote([arg])))
-        .join(' '),
-    );
-  const inner = dropAssignments(operands[0] === '-' ? operands.slice(1) : operands);
+function environment(call: Call, operands: readonly string[], again: Again): string {
+  const at = call.argv.findIndex((arg) => /^(?:-[a-zA-Z0]*S|--split-string)/.test(plain(arg)));
+  if (at > 0) {
+    const [, attached = ''] = /^(?:-[a-zA-Z0]*S|--split-string=?)([\s\S]*)$/.exec(call.argv[at] ?? '') ?? [];
+    const rest = attached === '' ? call.argv.slice(at + 1) : [attached, ...call.argv.slice(at + 1)];
+    return runCode(call, rest.map((arg, i) => (i === 0 ? arg : quote([arg]))).join(' '));
+  }
+  const first = operands.findIndex((arg, i) => !(i === 0 && arg === '-') && !/^[^=\s]+=/.test(plain(arg)));
+  const inner = first === -1 ? [] : operands.slice(first);
   const assigned = operands.slice(0, operands.length - inner.length).map((one): [string, string] => {
     const [name = '', ...rest] = plain(one).split('=');
     return [name, rest.join('=')];
@@ -252,7 +356,7 @@ function startStop(call: Call, values: ReadonlyMap<string, string>, again: Again
   const rest = args.includes('--') ? call.argv.slice(call.argv.findIndex((arg) => plain(arg) === '--') + 1) : [];
   if (args.includes('--start') || args.includes('-S')) return exec === undefined ? '' : again([exec, ...rest]);
   const target = exec ?? values.get('--name') ?? values.get('-n');
-  return target === undefined ? '' : again(['killall', programOf(target)]);
+  return target === undefined || /^\ue000*$/.test(programOf(target)) ? '' : again(['killall', programOf(target)]);
 }
 
 function gdb(call: Call, values: ReadonlyMap<string, string>, operands: readonly string[], again: Again): string {
@@ -262,6 +366,13 @@ function gdb(call: Call, values: ReadonlyMap<string, string>, operands: readonly
     const code = /^\s*(?:!|shell\s+|python\s+import os;?\s*os\.system\()(.*)$/.exec(command)?.[1];
     if (code !== undefined) runCode(call, code.replace(/^["']|["']\)?$/g, ''));
   }
+  const pid =
+    args[args.findIndex((arg) => /^(?:-p|--pid)$/.test(arg)) + 1] ??
+    args.find((arg) => /^(?:\d+|pid-of-)/.test(arg)) ??
+    '';
+  const isAttached = args.some((arg) => /^(?:-p|--pid(?:=.*)?)$/.test(arg)) || /^pid-of-/.test(pid);
+  const ends = commands.some((command) => /\b(?:kill|call|print|p|signal|set|jump|run)\b/.test(command));
+  if (isAttached && ends) again(['kill', '-9', args.find((arg) => arg.startsWith('--pid='))?.slice(6) ?? pid]);
   const at = args.indexOf('--args');
   void values;
   void operands;
