@@ -1,6 +1,6 @@
 /**
  * The agent as one file: Node's single executable application, with the Node binary that the lockfile pins, stripped,
- * and the program and its WebAssembly inside. The same tree gives the same bytes, wherever it lies.
+ * and the program inside. The same tree gives the same bytes, wherever it lies.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
