@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { runCli } from '../../cli/program.ts';
 import type { CheckpointView } from '../../functions/admin/routes/audit.ts';
-import { startFleet, type TestFleet } from './fleet.ts';
+import type { DriftView } from '../../functions/admin/routes/drift.ts';
+import type { RunView } from '../../functions/admin/routes/runs.ts';
+import { converge, startFleet, type TestFleet } from './fleet.ts';
 
 /** Runs a command as local-admin; `onOut` may tell it to stop. */
 async function run(
@@ -52,6 +54,70 @@ test('--watch --json prints a document a change, and ends with 0 when it is told
   const watched = await run(fleet, ['status', '--watch'], (_text, stop) => stop());
   assert.equal(watched.code, 0, watched.err);
   assert.match(watched.out, /1 active/);
+});
+
+/** What a watching command printed first, and again after the change; it is told to stop then. */
+async function printedAgain(
+  fleet: TestFleet,
+  args: readonly string[],
+  change: () => Promise<unknown>,
+): Promise<string[]> {
+  const printed: string[] = [];
+  let changed: Promise<unknown> = Promise.resolve();
+  const ran = await run(fleet, [...args, '--watch'], (text, stop) => {
+    printed.push(text);
+    if (printed.length > 1) return stop();
+    changed = change();
+    // What fails to change is not waited for.
+    changed.catch(stop);
+  });
+  await changed;
+  assert.deepEqual([ran.code, ran.err], [0, '']);
+  return printed;
+}
+
+test('run list, run show and drift list print a change again under --watch, as text and as JSON', async (t) => {
+  const fleet = await startFleet(t);
+  const path = join(fleet.root, 'motd');
+  await fleet.publish(`  - file:\n      path: ${path}\n      content: "one\\n"\n`);
+  const { agent, uuid } = await fleet.join('node-1');
+  let times = 0;
+  /** Somebody changes the file on the machine, and the next run mends it. */
+  const drift = async () => {
+    await writeFile(path, `changed ${times++}\n`);
+    assert.deepEqual(Object.values((await converge(agent)).results), ['updated']);
+  };
+  assert.deepEqual(Object.values((await converge(agent)).results), ['created']);
+  await drift();
+
+  const lists = await printedAgain(fleet, ['run', 'list', uuid, '--json'], drift);
+  const [runs, moreRuns] = lists.map((text) => JSON.parse(text) as RunView[]);
+  assert.deepEqual(moreRuns?.slice(1), runs);
+  assert.equal(moreRuns?.length, 3);
+
+  const shows = await printedAgain(fleet, ['run', 'show', uuid, '--json'], drift);
+  const [shown, newer] = shows.map((text) => JSON.parse(text) as RunView);
+  assert.equal(shown?.runId, moreRuns?.[0]?.runId);
+  assert.notEqual(newer?.runId, shown?.runId);
+  assert.deepEqual(newer?.counts['updated'], 1);
+
+  const drifts = await printedAgain(fleet, ['drift', 'list', '--json'], drift);
+  const [drifted, again] = drifts.map((text) => JSON.parse(text) as DriftView[]);
+  assert.deepEqual([drifted?.length, again?.length], [1, 1]);
+  assert.equal(again?.[0]?.outside, (drifted?.[0]?.outside ?? 0) + 1);
+  assert.deepEqual(again?.[0]?.events.slice(1), drifted?.[0]?.events);
+
+  for (const args of [
+    ['run', 'list', uuid],
+    ['run', 'show', uuid],
+    ['drift', 'list', '--node', uuid],
+  ]) {
+    const [first = '', second = ''] = await printedAgain(fleet, args, drift);
+    // As text, the second is set off by an empty line, and says what the first did not.
+    assert.match(second, /^\n/, args.join(' '));
+    assert.notEqual(second.trim(), first.trim(), args.join(' '));
+    assert.match(second, /updated|outside/, args.join(' '));
+  }
 });
 
 test('R26 R30 an entry is proved by the server, verdicts and documents are had from the command line', async (t) => {
