@@ -2,10 +2,14 @@
  * Lockout: failed passwords are counted for each normalised name, known or not, in the store that every process shares.
  * After the first few, each further one makes the next wait longer. Asked and counted before the slow hash, so that
  * guesses at the same time count as often as guesses one after the other.
+ *
+ * Who makes up names makes no more rows than the limit: those with the fewest failures are forgotten first, so that a
+ * flood of them frees no name that is being guessed at. Known and unknown names are treated alike, also in this.
  */
 import { z } from 'zod';
 import { sha256Hex } from '../crypto/digest.ts';
-import { type Key, type Store, StoreError, type Write } from '../store/port.ts';
+import { type Item, type Key, type Store, StoreError, type Write } from '../store/port.ts';
+import { boundRows, expiryOf } from './bounded-rows.ts';
 import { AccessError } from './errors.ts';
 import { normalizeName } from './names.ts';
 
@@ -46,7 +50,9 @@ export async function beginAttempt(
     const when = held
       ? ({ kind: 'equals', name: 'revision', value: held.revision } as const)
       : ({ kind: 'absent' } as const);
-    if (await applied(deps.store, { kind: 'put', item, when })) return;
+    if (!(await applied(deps.store, { kind: 'put', item, when }))) continue;
+    if (held === undefined) await boundRows(deps, key.pk, compareRows);
+    return;
   }
   throw wait(firstWaitMs);
 }
@@ -54,6 +60,15 @@ export async function beginAttempt(
 /** After a right password, or by an administrator. */
 export function clearLockout(name: string): Write {
   return { kind: 'delete', key: lockoutKey(name) };
+}
+
+/** Fewest failures first, and of those the longest ago: each attempt renews `expiresAt`. */
+function compareRows(a: Item, b: Item): number {
+  return failuresOf(a) - failuresOf(b) || expiryOf(a) - expiryOf(b);
+}
+
+function failuresOf({ failures }: Item): number {
+  return typeof failures === 'number' ? failures : 0;
 }
 
 function waitMs(failures: number): number {

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { sha256Hex } from '../crypto/digest.ts';
 import { newOpaqueToken } from '../crypto/token.ts';
 import { type Attribute, type Key, type Store, StoreError } from '../store/port.ts';
+import { boundRows, expiryOf } from './bounded-rows.ts';
 import { refusedLogin } from './errors.ts';
 
 type LoginDeps = {
@@ -35,6 +36,7 @@ export async function beginLogin(
   const data: Attribute = { ...begin.data };
   const item = { ...loginKey(id), method: begin.method, expiresAt, data };
   await deps.store.transact([{ kind: 'put', item, when: { kind: 'absent' } }]);
+  await boundRows(deps, item.pk, (a, b) => expiryOf(a) - expiryOf(b));
   return { id, expiresAt };
 }
 

@@ -1,5 +1,6 @@
 /** The sweep: takes away what has expired (sessions, begun log-ins, lockouts, remembered answers). Nothing depends on it but space. */
-import type { Store, Write } from '../store/port.ts';
+import type { Store } from '../store/port.ts';
+import { deleteAsRead, expiryOf } from './bounded-rows.ts';
 
 const digits = [...'0123456789abcdef'];
 const partitions = ['session', 'login', 'lockout', 'idempotency'].flatMap((kind) => digits.map((d) => `${kind}#${d}`));
@@ -19,14 +20,11 @@ export async function sweepExpired({
     do {
       const page = await store.query({ pk, limit: batch, ...(after === undefined ? {} : { after }) });
       const at = now();
-      const writes = page.items
-        .filter((item) => typeof item['expiresAt'] === 'number' && item['expiresAt'] <= at)
-        // Only as it was read: what was renewed meanwhile stays.
-        .map(({ sk, expiresAt }): Write => {
-          const when = { kind: 'equals', name: 'expiresAt', value: expiresAt as number } as const;
-          return { kind: 'delete', key: { pk, sk }, when };
-        });
-      if (writes.length > 0 && (await store.transact(writes)).ok) deleted += writes.length;
+      // Only as it was read: what was renewed meanwhile stays.
+      deleted += await deleteAsRead(
+        store,
+        page.items.filter((item) => expiryOf(item) <= at),
+      );
       after = page.next;
     } while (after !== undefined);
   }
