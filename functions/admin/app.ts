@@ -34,6 +34,11 @@ export const livez = openRoute({
   handler: async () => ({ status: 'ok' as const }),
 });
 
+/** Without one nothing was looked up, and a stranger who knocks needs no waiting. */
+function triesCredential({ headers, url }: Request): boolean {
+  return headers.has('authorization') || headers.has('cookie') || new URL(url).pathname.startsWith('/v1/login');
+}
+
 /** Mounts `routes`, and what is open to anybody. Needs no server: `app.fetch(request)` answers. */
 export function createAdminApp(deps: AdminAppDeps, routes: readonly Route[], open: readonly OpenRoute[] = []): Hono {
   const guard = createGuard(deps);
@@ -46,7 +51,8 @@ export function createAdminApp(deps: AdminAppDeps, routes: readonly Route[], ope
   });
   app.onError(async (error, context) => {
     const response = problemResponse(error, deps.logger);
-    if (response.status === 401 && (await chargeBadCredential(context.env, deps.wait)))
+    const isBad = response.status === 401 && triesCredential(context.req.raw);
+    if (isBad && (await chargeBadCredential(context.env, deps.wait)))
       response.headers.set('connection', 'close');
     return response;
   });

@@ -19,6 +19,8 @@ test('R23 on a connection on which bad credentials keep coming answers are held 
     assert.deepEqual([response.status, response.headers.get('connection')], [401, null], 'who waits keeps it');
   }
   assert.equal(waits.length, 3);
+  for (let i = 0; i < 10; i++) assert.equal((await send({}, bad)).status, 401);
+  assert.equal(waits.length, 3, 'who brings no credential is not held');
   for (const ms of waits) assert.ok(ms >= 500 && ms <= 2_000, String(ms));
   await send(bearerHeaders('vgot_x'), other);
   for (let i = 0; i < 50; i++) {
