@@ -6,11 +6,13 @@ import { createApiToken } from '../../lib/access/api-tokens.ts';
 import { localAdminCaller } from '../../lib/access/caller.ts';
 import { localAdmin } from '../../lib/access/principal.ts';
 import { requireUser } from '../../lib/access/users.ts';
-import { buildKey } from '../../lib/artifacts/builds.ts';
+import { buildKey, buildsOf } from '../../lib/artifacts/builds.ts';
 import { Secret } from '../../lib/crypto/secret.ts';
 import { nodeKey } from '../../lib/identity/nodes.ts';
 import { createEnrollmentToken } from '../../lib/identity/tokens.ts';
 import { releaseKey } from '../../lib/policy/history.ts';
+import { createMemoryStore } from '../../lib/store/memory.ts';
+import type { Store } from '../../lib/store/port.ts';
 import {
   type AdminWorld,
   bearerHeaders,
@@ -119,8 +121,13 @@ const lists: readonly List[] = [
   { path: '/v1/compliance/nodes', key: 'uuid', add: addNode },
 ];
 
-async function setUp({ path, key, add }: List, count: number) {
-  const world = await createAdminWorld({ secrets: createMemorySecrets() });
+/** A store that ends each page after one item, as a store may (lib/store/port.ts). */
+function miserly(inner: Store): Store {
+  return { ...inner, query: (query) => inner.query({ ...query, limit: 1 }) };
+}
+
+async function setUp({ path, key, add }: List, count: number, store?: Store) {
+  const world = await createAdminWorld({ secrets: createMemorySecrets(), ...(store === undefined ? {} : { store }) });
   for (let i = 0; i < count; i++) {
     world.clock.time += 1;
     await add(world, i);
@@ -161,6 +168,17 @@ for (const list of lists) {
     assert.equal(whole.length, 11);
     assert.equal(new Set(whole).size, 11);
     for (const limit of [1, 2, 3, 5, 10, 11, 12]) assert.deepEqual(await walk(limit), whole, `limit ${limit}`);
+  });
+
+  test(`${list.path}: a store that ends its pages early cuts nothing`, async () => {
+    const whole = await (await setUp(list, 11)).walk(500);
+    const { walk } = await setUp(list, 11, miserly(createMemoryStore()));
+    // Tokens are random: as many of them, then.
+    const isRandom = list.key === 'id';
+    for (const limit of [500, 3]) {
+      const seen = await walk(limit);
+      assert.deepEqual(isRandom ? seen.length : seen, isRandom ? whole.length : whole, `limit ${limit}`);
+    }
   });
 
   test(`${list.path}: what was there at the first page is shown once, in its place, while others are added`, async () => {
@@ -207,6 +225,36 @@ for (const list of lists) {
     await isRefused(`cursor=${foreign}`);
   });
 }
+
+test('what the server looks for by itself is not cut at a page either', async () => {
+  const world = await createAdminWorld({ store: miserly(createMemoryStore()) });
+  const headers = { ...asLocalAdmin, 'content-type': 'application/json' };
+  const ask = async (method: string, path: string, body?: object) => {
+    const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
+    const response = await world.app.request(`${testSite}${path}`, init);
+    assert.equal(response.status, 200, path);
+    return (await response.json()) as Row;
+  };
+  for (let i = 0; i < 9; i++) {
+    await addRun(world, i);
+    await addNode(world, i);
+    await addApiToken(world, i);
+    await addBuild(world, i);
+    const document = `${testSite}/v1/compliance/documents/report-${i}.pdf`;
+    await world.app.request(document, { method: 'PUT', headers: asLocalAdmin, body: 'x' });
+  }
+  // The last one of many of each.
+  const { record } = await world.apiToken(await requireUser(world.store, 'olga'));
+  assert.equal((await ask('POST', `/v1/api-tokens/${record.id}/revoke`, {}))['state'], 'revoked');
+  const { id } = await createEnrollmentToken({ ...world.deps, pin: new Uint8Array(32) }, { actor: localAdmin });
+  assert.equal((await ask('POST', `/v1/tokens/${id}/cancel`))['state'], 'cancelled');
+  assert.equal((await ask('GET', `/v1/nodes/${one}/runs/${uuidOf(0)}`))['runId'], uuidOf(0));
+  assert.deepEqual((await ask('GET', '/v1/status'))['nodes'], { active: 9, quarantined: 0, revoked: 0 });
+  assert.equal(((await ask('POST', '/v1/compliance/evidence', {}))['documents'] as readonly Row[]).length, 9);
+  const posture = (await ask('GET', '/v1/compliance/posture'))['days'] as readonly Row[];
+  assert.deepEqual([posture.at(-1)?.['drifted'], posture.at(-1)?.['unseen']], [1, 8]);
+  assert.equal((await buildsOf(world.store, '1.0.0')).length, 2);
+});
 
 test('a cursor of one owner, state or node is none of another', async () => {
   const world = await createAdminWorld();

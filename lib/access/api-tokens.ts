@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { AuditError, type AuditLog } from '../audit/port.ts';
 import { sha256Hex } from '../crypto/digest.ts';
+import { everyItem } from '../store/every-item.ts';
 import { type Listing, type ListingPosition, placed, placeWrite, readListing } from '../store/listing.ts';
 import type { Item, Key, Store } from '../store/port.ts';
 import { type Caller, grantFor } from './caller.ts';
@@ -193,11 +194,9 @@ export async function listApiTokens(
 
 /** By its public id. Throws `AccessError` `not_found`. */
 export async function findApiToken(store: Store, id: string): Promise<ApiToken> {
-  const { items } = idPattern.test(id)
-    ? await store.query({ pk: `api-token#${id.slice(0, 1)}`, prefix: id, limit: 2 })
-    : { items: [] };
-  const item = items[0];
-  if (item === undefined || items.length > 1) throw new AccessError('not_found', `no API token has the id ${id}`);
+  const range = { pk: `api-token#${id.slice(0, 1)}`, prefix: id };
+  const [item, ...more] = idPattern.test(id) ? await Array.fromAsync(everyItem(store, range)) : [];
+  if (item === undefined || more.length > 0) throw new AccessError('not_found', `no API token has the id ${id}`);
   return parseApiToken(item);
 }
 

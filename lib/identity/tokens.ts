@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { Actor, AuditLog } from '../audit/port.ts';
 import { formatEnrollmentToken, hashTokenSecret } from '../crypto/token.ts';
+import { everyItem } from '../store/every-item.ts';
 import { type Listing, type ListingPosition, placed, placeWrite, readListing } from '../store/listing.ts';
 import type { Item, Key, Store } from '../store/port.ts';
 import { IdentityError } from './errors.ts';
@@ -165,9 +166,8 @@ export async function getToken(store: Store, hash: string): Promise<EnrollmentTo
 
 async function findToken(store: Store, id: string): Promise<EnrollmentToken> {
   if (!idPattern.test(id)) throw new IdentityError('malformed', 'A token id has 16 hexadecimal digits.');
-  const { items } = await store.query({ pk: 'token', prefix: id, limit: 2 });
-  const item = items[0];
-  if (!item || items.length > 1) throw new IdentityError('not_found', `No token has the id ${id}.`);
+  const [item, ...more] = await Array.fromAsync(everyItem(store, { pk: 'token', prefix: id }));
+  if (!item || more.length > 0) throw new IdentityError('not_found', `No token has the id ${id}.`);
   return parseToken(item);
 }
 
