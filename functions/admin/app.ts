@@ -52,8 +52,7 @@ export function createAdminApp(deps: AdminAppDeps, routes: readonly Route[], ope
   app.onError(async (error, context) => {
     const response = problemResponse(error, deps.logger);
     const isBad = response.status === 401 && triesCredential(context.req.raw);
-    if (isBad && (await chargeBadCredential(context.env, deps.wait)))
-      response.headers.set('connection', 'close');
+    if (isBad && (await chargeBadCredential(context.env, deps.wait))) response.headers.set('connection', 'close');
     return response;
   });
 
