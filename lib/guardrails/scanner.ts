@@ -83,8 +83,9 @@ function reportKept(frame: Frame): void {
   );
   for (const [path, text] of contents.slice(0, maxTexts)) {
     const isOther =
-      /\.(?:pyw?|p[lm]|rb|[mc]?js|ts|php|lua|c|cc|cpp|go|rs|java|tcl)$/.test(path) ||
-      /^#!.*\b(?:python|perl|ruby|node|php|lua)/.test(text);
+      /\.(?:pyw?|p[lm]|rb|[mc]?js|ts|php|lua|c|cc|cpp|go|rs|java|tcl|exs?|jl|[rR]|hs|scala|groovy|gradle|kts?|clj|el|lisp|vim|nim|cr|raku)$|(?:Rake|Gem|Vagrant|Guard|Fast|Brew|Pod|Snake|Jenkins)file$|(?:SConstruct|wscript)$/.test(
+        path,
+      ) || /^#!.*\b(?:python|perl|ruby|node|php|lua)/.test(text);
     if (!isOther || text.length > 16_000) continue;
     const found = trialOfText(frame, `python3 -c ${quote([plain(text)])}`).find(({ rule }) => isTelling(rule));
     if (found === undefined) continue;

@@ -1,4 +1,5 @@
 /** Options and subcommands whose value is run: as code for a shell, or as a program. One row for each. */
+import { normalizePath } from '../paths.ts';
 import type { Call } from '../shell/call.ts';
 import { decoded, downloaded, hole, plain } from '../shell/marks.ts';
 import { contentOf } from '../shell/redirect.ts';
@@ -20,7 +21,10 @@ type Row = {
 const rows: readonly Row[] = [
   { programs: 'rsync', code: '--rsync-path', program: '-e --rsh' },
   { programs: 'scp sftp', program: '-S -D' },
-  { programs: 'ssh scp sftp', within: /^(?:-o)?(?:Proxy|Local|KnownHosts|Remote)Command[= ](?!none)(.+)$/i },
+  {
+    programs: 'ssh scp sftp autossh sshfs mosh check_by_ssh',
+    within: /^(?:-o)?\s*(?:Proxy|Local|KnownHosts|Remote)Command[= ](?!none)(.+)$/i,
+  },
   { programs: 'split gsplit', code: '--filter' },
   { programs: 'tcpdump', program: '-z' },
   { programs: 'zip', code: '-TT --unzip-command' },
@@ -49,14 +53,46 @@ const rows: readonly Row[] = [
   { programs: 'psql', within: /\b(?:TO|FROM)\s+PROGRAM\s+'((?:[^']|'')+)'/i },
   { programs: 'sqlite3', within: /(?:^|\n)\s*\.(?:shell|system)\s+(.+)/ },
   { programs: 'dc', within: /!\s*([^\n]+)/ },
+  {
+    programs: 'ansible-playbook ansible',
+    within:
+      /^[\s-]*(?:ansible\.(?:builtin|legacy)\.)?(?:shell|command|raw|cmd|script|win_shell|win_command|_raw_params):\s*["']?([^|>\s].*?)["']?\s*$/,
+  },
   { programs: 'm4', within: /\be?syscmd\(\s*[`[]?(.+?)['\]]?\s*\)|\bsyscmd\(\s*[`[]?(.+?)['\]]?\s*\)/ },
+  { programs: 'mispipe', within: /^(.+)$/ },
+  { programs: 'borg', code: '--rsh --content-from-command' },
+  { programs: 'restic rclone', code: '--password-command --stdin-from-command' },
+  {
+    programs: 'certbot letsencrypt',
+    code: '--pre-hook --post-hook --deploy-hook --renew-hook --manual-auth-hook --manual-cleanup-hook',
+  },
+  { programs: 'acme.sh', code: '--reloadcmd --pre-hook --post-hook --renew-hook' },
+  { programs: 'msmtp mbsync', code: '--passwordeval' },
+  { programs: 'wpa_cli', program: '-a' },
+  { programs: 'mdadm', program: '--program --alert' },
+  { programs: 'udhcpc', program: '-s --script' },
+  { programs: 'dhclient', program: '-sf' },
+  { programs: 'batcat bat', code: '--pager' },
+  { programs: 'nano pico', program: '-s --speller' },
+  { programs: 'pidstat', command: [['-e']] },
+  { programs: 'xdotool', command: [['exec'], ['exec', '--sync']] },
+  { programs: 'bundle bundler', command: [['exec']] },
+  {
+    programs: 'tex latex pdftex pdflatex xetex xelatex luatex lualatex etex',
+    within: /\\write18\s*\{([^}]*)\}|os\.execute\(\s*["'](.+?)["']\s*\)/,
+  },
+  { programs: 'troff groff nroff', within: /^\.\s*(?:sy|pso|pi)\s+(.+)$/m },
+  { programs: 'pic', within: /^sh\s+\S(.+)\S\s*$/m },
   { programs: 'gnuplot', within: /\bsystem\s*\(?\s*["'](.+?)["']|^\s*!\s*(.+)$/ },
-  { programs: 'rpm rpmbuild rpmspec', within: /%\((.+)\)/ },
+  {
+    programs: 'rpm rpmbuild rpmspec rpmquery rpmdb rpmverify',
+    within: /%\((.+)\)|(?:os|posix)\.exec(?:ute)?\(\s*["'](.+?)["']\s*\)/,
+  },
   { programs: 'rpm', code: '--pipe' },
   { programs: 'dpkg', code: '--pre-invoke --post-invoke --status-logger' },
   { programs: 'apt apt-get aptitude', within: /(?:-Invoke|-Pkgs)(?:::)?\s*=\s*"?\{?"?(.+?)"?\}?"?$/i },
   { programs: 'lftp', within: /(?:^|;)\s*!\s*([^;]+)/ },
-  { programs: 'sftp ftp telnet mail mailx mutt ed ex gdb lldb', within: /^(?:--exec=)?~?!\s*(.+)$/m },
+  { programs: 'sftp ftp telnet debugfs mail mailx mutt ed ex gdb lldb', within: /^(?:--exec=)?~?!\s*(.+)$/m },
   { programs: 'lldb', within: /^(?:platform\s+)?shell\s+(.+)$/ },
   { programs: 'gdb', within: /^(?:shell|!|pipe \S+ \|)\s*(.+)$/ },
   { programs: 'ansible', code: '-a --args' },
@@ -70,7 +106,7 @@ const rows: readonly Row[] = [
     ],
   },
   { programs: 'vagrant', code: '-c --command' },
-  { programs: 'capsh', code: '-c' },
+  { programs: 'capsh genie', code: '-c' },
   {
     programs: 'cmake',
     command: [
@@ -82,8 +118,11 @@ const rows: readonly Row[] = [
   {
     programs: 'tmux',
     code: '-c',
+    within: /^\s*(?:run-shell|run|if-shell|new-session|new-window|split-window)\s+(?:-\w+\s+)*["']?(.+?)["']?\s*$/,
     command: [['new-session'], ['new', '-d'], ['run-shell'], ['run'], ['split-window'], ['new-window']],
   },
+  { programs: 'screen', within: /^\s*(?:screen|exec)\s+(.+)$/ },
+  { programs: 'expect', within: /(?:spawn|system|exec)\s+(?:-\w+\s+)*([^;\n]+)/ },
   { programs: 'systemd-run', code: '--on-failure' },
   { programs: 'hyperfine', code: '-p --prepare -c --cleanup -s --setup', within: /^(\w\S*\s.+)$/ },
   { programs: 'pee', within: /^([\w/].*)$/ },
@@ -141,7 +180,13 @@ const judge =
         if (at >= 0) runRest(call, args.slice(at + words.length), again);
       }
     }
-    if (within(own, call.frame.stdin)) runInput(call, own);
+    if (within(own, call.frame.stdin)) runInput(call, own, call.frame.stdin);
+    for (const arg of texts.map((one) => one.replace(/^-[^=]*=|^-f(?=\/)/, ''))) {
+      const content = arg.includes('/')
+        ? (call.frame.scan.files.get(normalizePath(arg, call.frame.scope.cwd)) ?? '')
+        : '';
+      if (within(own, content)) runInput(call, own, content);
+    }
   };
 
 /** The words of a command for `ext::` (git-remote-ext(1)): `% ` is a blank within one. */
@@ -153,9 +198,9 @@ function within(own: readonly Row[], stdin: string): boolean {
   return stdin !== '' && stdin !== hole && own.some((row) => row.within !== undefined);
 }
 
-/** Lines of its input are commands to the program. */
-function runInput(call: Call, own: readonly Row[]): void {
-  for (const line of plain(call.frame.stdin).split('\n').slice(0, 100)) {
+/** Lines of its input, or of a file that it is given, are commands to the program. */
+function runInput(call: Call, own: readonly Row[], text: string): void {
+  for (const line of plain(text).split('\n').slice(0, 100)) {
     for (const { within: pattern } of own) {
       const found = pattern
         ?.exec(line)

@@ -224,6 +224,11 @@ const diskutil: Judge = (call) => {
 };
 
 const mount: Judge = (call) => {
+  // Taken from where it is looked for.
+  if (call.argv.some((arg) => /^(?:-M|--move)$/.test(plain(arg)))) {
+    const { operands } = readOptions(call.argv.slice(1), ['-o', '-t']);
+    if (operands[0] !== undefined) touch(call, operands[0], 'move');
+  }
   const { operands, values, flags } = readOptions(call.argv.slice(1), [
     '-o',
     '-t',

@@ -2,6 +2,7 @@
 import { normalizePath } from '../paths.ts';
 import { type Call, programOf, readOptions } from '../shell/call.ts';
 import { downloaded, hole, plain } from '../shell/marks.ts';
+import { judgePlace } from '../shell/places.ts';
 import { contentOf } from '../shell/redirect.ts';
 import { judgeWrite } from '../shell/write.ts';
 import type { Judge, Judges } from './judge.ts';
@@ -47,6 +48,7 @@ const curl: Judge = (call) => {
       '-t',
       '--dir',
       '--output-dir',
+      '--directory-prefix',
       '-U',
       '--tries',
       '--timeout',
@@ -67,10 +69,13 @@ const curl: Judge = (call) => {
     .replace(/^.*\//, '');
   const place = named === undefined ? base : named;
   if (place === '' || plain(place) === '-') return;
-  if (named !== undefined) write(call, place);
+  const directory = values.get('-P') ?? values.get('--directory-prefix') ?? values.get('--output-dir');
+  const path = directory === undefined || plain(place).startsWith('/') ? place : `${plain(directory)}/${plain(place)}`;
+  const isSaved =
+    programOf(call.argv[0] ?? '') !== 'curl' || args.some((arg) => /^-[a-zA-Z]*[OJ]|^--remote-/.test(arg));
+  if (named !== undefined || (isSaved && judgePlace(call.frame, path, 'replace') !== undefined))
+    write(call, named === undefined || programOf(call.argv[0] ?? '') === 'curl' ? path : place);
   else {
-    const directory = values.get('-P') ?? values.get('--output-dir');
-    const path = directory === undefined ? place : `${directory}/${plain(place)}`;
     call.frame.scan.files.set(normalizePath(path, call.frame.scope.cwd), `${hole}${downloaded}`);
   }
 };

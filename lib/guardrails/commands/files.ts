@@ -202,9 +202,23 @@ function write(call: Call, path: string, content: string, isAppend: boolean): vo
   judgeWrite(call.frame, path, { isAppend, content, offset: call.offset, excerpt: call.excerpt });
 }
 
+/** Every script of `sed`, from options and files, in their order. */
+function scriptsOf(call: Call): string {
+  const args = call.argv.slice(1);
+  return args
+    .flatMap((arg, i) => {
+      const [, option, attached = ''] = /^(-[a-zA-Z]*[ef]|--expression|--file)(?:=?([\s\S]*))$/.exec(plain(arg)) ?? [];
+      if (option === undefined) return [];
+      const value = attached === '' ? (args[i + 1] ?? '') : attached;
+      return [/f$|^--file/.test(option) ? contentOf(call.frame, value) : plain(value)];
+    })
+    .join('\n');
+}
+
 const sed: Judge = (call, _again) => {
   const { flags, operands, values } = readOptions(call.argv.slice(1), ['-e', '-f', '--expression', '--file']);
-  const program = plain(values.get('-e') ?? values.get('--expression') ?? operands[0] ?? '');
+  const hasScript = ['-e', '-f', '--expression', '--file'].some((name) => values.has(name));
+  const program = plain(hasScript ? scriptsOf(call) : (operands[0] ?? ''));
   const executed =
     /(?:^|[;\n{]|\d|\$|\/)\s*e\s+([^;\n]+)|^(?:\d+|\$|\/[^/]*\/)?s(.)(?:\\.|(?!\2).)*\2((?:\\.|(?!\2).)*)\2[gpi0-9]*e/.exec(
       withoutRuns(program),
@@ -212,7 +226,7 @@ const sed: Judge = (call, _again) => {
   const code = executed?.[1] ?? executed?.[3];
   if (code !== undefined && code.trim() !== '')
     call.frame.scan.runText(code.replace(/\\(.)/g, '$1'), { ...call.frame, at: undefined });
-  const files = values.has('-e') || values.has('-f') || values.has('--expression') ? operands : operands.slice(1);
+  const files = hasScript ? operands : operands.slice(1);
   const inserted = [
     ...withoutRuns(program).matchAll(
       /(?:^|[;\n}])\s*(?:\d+|\$|\/(?:\\.|[^/])*\/)?\s*[iac]\\?\s*([^\n]+)|\bs(.)(?:\\.|(?!\2).)*\2((?:\\.|(?!\2).)*)\2/g,
@@ -234,7 +248,7 @@ const sed: Judge = (call, _again) => {
     }
   }
   const written = /(?:^|[;\n}/])\s*w\s+(\/\S+)/.exec(withoutRuns(program))?.[1];
-  if (written !== undefined) touch(call, written, 'empty');
+  if (written !== undefined) write(call, written, hole, false);
 };
 
 const sort: Judge = (call) => {
@@ -266,6 +280,14 @@ const rsync: Judge = (call) => {
     for (const path of operands.slice(0, -1)) if (!plain(path).includes(':')) touch(call, path, 'remove tree');
 };
 
+/** What `-T` names, where it is known. */
+function listed(call: Call): string[] {
+  const args = call.argv.map(plain);
+  const at = args.findIndex((arg) => /^(?:-\w*T|--files-from)$/.test(arg));
+  const content = at === -1 ? '' : plain(args[at + 1] === '-' ? call.frame.stdin : contentOf(call.frame, args[at + 1]));
+  return content.split(/[\n\0]/, 100).filter((line) => line.startsWith('/'));
+}
+
 const tar: Judge = (call) => {
   const args = call.argv.slice(1).map(plain);
   for (const [i, arg] of args.entries()) {
@@ -276,7 +298,8 @@ const tar: Judge = (call) => {
   }
   unpackTar(call);
   if (args.includes('--remove-files'))
-    for (const path of readOptions(call.argv.slice(1), ['-f', '-C']).operands) touch(call, path, 'remove tree');
+    for (const path of [...readOptions(call.argv.slice(1), ['-f', '-C', '-T']).operands, ...listed(call)])
+      touch(call, path, 'remove tree');
 };
 
 export const fileJudges: Judges = {
@@ -288,7 +311,6 @@ export const fileJudges: Judges = {
   wipe: shred,
   scrub: shred,
   mv,
-  rename: mv,
   cp,
   install: cp,
   ln,

@@ -2,7 +2,7 @@
 import { normalizePath } from '../paths.ts';
 import { protectedPaths } from '../protected-paths.ts';
 import { touch } from '../shell/call.ts';
-import { plain, star, withGlobs } from '../shell/marks.ts';
+import { patternOf, plain, star, withGlobs } from '../shell/marks.ts';
 import { safeExpression } from '../shell/safe-expression.ts';
 import type { Judge, Judges } from './judge.ts';
 
@@ -24,15 +24,26 @@ const find: Judge = (call, again) => {
     const name = plain(test);
     if (/^-f(?:print|printf|ls|print0)$/.test(name)) touch(call, tests[i + 1] ?? '', 'empty');
     if (!/^-(?:exec|execdir|ok|okdir)$/.test(name)) return;
+    const { scan } = call.frame;
+    if (scan.steps <= 0) return;
+    scan.steps -= tests.length * 2;
     const stop = tests.findIndex(
       (one, at) => at > i && (plain(one) === ';' || (plain(one) === '+' && plain(tests[at - 1] ?? '') === '{}')),
     );
     const command = tests.slice(i + 1, stop === -1 ? undefined : stop);
-    for (const { path, isTree } of paths)
+    for (const { path, isTree } of paths) {
+      if (scan.steps <= 0) break;
       again(
         command.map((word) => word.replaceAll('{}', path)),
         { isForTree: isTree },
       );
+    }
+    // The files below are not the tree itself.
+    for (const { path } of paths.filter(({ isTree }) => isTree)) {
+      const root = normalizePath(path, call.frame.scope.cwd);
+      if (scan.steps <= 0 || (!path.startsWith('/') && call.frame.scope.cwd === undefined)) continue;
+      again(command.map((word) => word.replaceAll('{}', `${root === '/' ? '/etc' : root}/${star}`)));
+    }
   });
 };
 
@@ -72,11 +83,22 @@ function targetsOf(roots: readonly string[], tests: readonly string[], cwd: stri
       (base) => root.startsWith('/') && base !== normal && (normal === '/' || base.startsWith(`${normal}/`)),
     );
     const isRemoval = tests.length > 0;
+    const expression = patternOf(pattern);
+    const isOfBoot = bootNames.some((name) => expression.test(name));
     return isRemoval
-      ? [normal, ...bases].map((base) => ({ path: `${base === '/' ? '' : base}/${pattern}`, isTree: false }))
+      ? [normal, ...bases.filter((base) => base !== '/boot' || isOfBoot)].map((base) => ({
+          path: `${base === '/' ? '' : base}/${pattern}`,
+          isTree: false,
+        }))
       : [];
   });
 }
+
+/** What is in `/boot`, by the names that it has on most machines. */
+const bootNames =
+  'vmlinuz vmlinuz-6.1.0-1-amd64 initrd.img initrd.img-6.1.0-1-amd64 initramfs-6.1.0-1.x86_64.img System.map-6.1.0-1-amd64 config-6.1.0-1-amd64 grub grub2 grub.cfg grubenv efi EFI loader grubx64.efi shimx64.efi'.split(
+    ' ',
+  );
 
 /** Whether a regular expression for whole paths could mean something protected. What can't be read could. */
 function matchesProtected(pattern: string): boolean {

@@ -1,6 +1,7 @@
 /** Configuration managers and orchestrators, told on their command line what to do to this machine. */
-import { type Call, quote, touch } from '../shell/call.ts';
+import { type Call, quote, reportCall, touch } from '../shell/call.ts';
 import { hole, plain } from '../shell/marks.ts';
+import { contentOf } from '../shell/redirect.ts';
 import { runCode } from '../shell/shells.ts';
 import type { Judge, Judges } from './judge.ts';
 
@@ -35,6 +36,7 @@ const puppet: Judge = (call, again) => {
     /\b(file|service|package|exec|user|cron)\s*\{\s*['"]([^'"]+)['"]\s*:([^}]*)\}/g,
   )) {
     const isAbsent = /ensure\s*=>\s*['"]?(?:absent|purged)/.test(body);
+    if (type === 'file' && /\b(?:content|source)\s*=>|ensure\s*=>\s*['"]?\//.test(body)) touch(call, name, 'replace');
     if (type === 'file' && isAbsent)
       touch(call, name, /(?:force|recurse)\s*=>\s*true/.test(body) ? 'remove tree' : 'remove');
     if (type === 'service' && /ensure\s*=>\s*['"]?(?:stopped|false)|enable\s*=>\s*false/.test(body))
@@ -96,7 +98,28 @@ const pod: Judge = (call, again) => {
   }
 };
 
+/** A playbook that the source has written. */
+const playbook: Judge = (call) => {
+  for (const arg of call.argv.slice(1).filter((one) => /\.ya?ml$/.test(plain(one)))) {
+    const text = plain(contentOf(call.frame, arg));
+    for (const task of text.split(/^\s*- (?=name:|[\w.]+:)/m).slice(0, 100))
+      if (/\bstate:\s*["']?absent/.test(task)) removed(call, task, /\b(?:path|dest|name):\s*["']?(\/[^\s"']+)/g);
+  }
+};
+
+/** A dump of the database goes where it is told. */
+const redis: Judge = (call) => {
+  const text = call.argv.slice(1).map(plain).join(' ').toLowerCase();
+  const [, directory = ''] = /\bconfig set dir (\/\S*)/.exec(text) ?? [];
+  if (/^\/(?:etc|root|boot|usr|s?bin|lib|var\/spool\/cron)(?:\/|$)/.test(directory))
+    reportCall(call, 'G0603', directory, 'unknown');
+};
+
 export const managerJudges: Judges = {
+  'ansible-playbook': playbook,
+  'redis-cli': redis,
+  'valkey-cli': redis,
+  'keydb-cli': redis,
   ansible,
   puppet,
   'salt-call': salt,

@@ -33,6 +33,10 @@ export function judgeMode(call: Call, mode: string, paths: readonly string[], is
       : takesExecution(digits) || !/[1357]$/.test(digits);
   for (const path of paths) {
     const normal = normalizePath(path, call.frame.scope.cwd);
+    // What only its owner may write to still works, but for what is there to be shared.
+    const isTightened =
+      /^[go]+-w$/.test(text) && /^\/(?:etc|usr|boot|root|home|opt|srv|s?bin|lib\d*)(?:\/|$)/.test(normal);
+    if (isRecursive && isTightened) continue;
     if (isRecursive) touch(call, path, 'change tree');
     else if (takesExecution(digits) && judgePath(normal, 'break') !== undefined && isProgram(normal))
       touch(call, path, 'break');

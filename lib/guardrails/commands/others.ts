@@ -11,6 +11,7 @@ import { judgeMode } from './modes.ts';
 /** A container that has the machine's root to write to is no container. */
 const docker: Judge = (call) => {
   const args = call.argv.slice(1).map(plain);
+  copiedOut(call, () => '');
   const at = args.findIndex((arg) => arg === 'run' || arg === 'create');
   if (at === -1 || args.slice(0, at).some((arg) => !arg.startsWith('-') && arg !== 'container')) return;
   const mounts = args.flatMap((arg, i) =>
@@ -36,14 +37,34 @@ const docker: Judge = (call) => {
   reportCall(call, isDangerous ? 'G0101' : 'G0602', root, isDangerous ? 'dangerous' : 'unknown');
 };
 
+/** `cp CONTAINER:PATH FILE`, and back: what is written here is what has no container in front. */
+const copiedOut: Judge = (call) => {
+  const { operands } = readOptions(call.argv.slice(1), ['-c', '-n', '--context', '--namespace', '--container']);
+  const at = operands.findIndex((one) => /^(?:cp|pull)$/.test(plain(one)));
+  const target = plain(operands.at(-1) ?? '');
+  if (at >= 0 && at < 3 && operands.length > at + 2 && target.startsWith('/')) touch(call, target, 'replace');
+};
+
+/** `ctr run --mount type=bind,src=/,dst=/host …`: the tree of the machine under another name. */
+const containerd: Judge = (call) => {
+  for (const arg of call.argv.map(plain)) {
+    const [, outside] = /\b(?:src|source)=(\/[^,]*)/.exec(arg) ?? [];
+    const [, inside] = /\b(?:dst|destination|target)=(\/[^,]*)/.exec(arg) ?? [];
+    if (outside !== undefined && inside !== undefined) runInside(call, `${outside}:${inside}`, true);
+  }
+};
+
 /** What runs inside, with the paths of the machine that are mounted there. */
-function runInside(call: Call, mount: string): void {
+function runInside(call: Call, mount: string, isWhole = false): void {
   const [outside = '', inside = '', mode = ''] = mount.split(':');
-  if (!outside.startsWith('/') || !inside.startsWith('/') || inside === '/' || /\bro\b/.test(mode)) return;
+  if (!outside.startsWith('/') || !inside.startsWith('/') || (inside === '/' && !isWhole) || /\bro\b/.test(mode))
+    return;
   const args = call.argv.slice(1);
   const at = args.findIndex((arg, i) => i > 1 && (/^(?:ba|da)?sh$/.test(plain(arg)) || known.has(programOf(arg))));
   if (at === -1) return;
-  const command = args.slice(at).map((arg) => plain(arg).replaceAll(inside, outside === '/' ? '' : outside));
+  const command = args
+    .slice(at)
+    .map((arg) => (inside === '/' ? plain(arg) : plain(arg).replaceAll(inside, outside === '/' ? '' : outside)));
   call.frame.scan.runText(quote(command), { ...call.frame, at: undefined });
 }
 
@@ -66,13 +87,10 @@ const known = new Set([
 const git: Judge = (call) => {
   const args = call.argv.slice(1).map(plain);
   args.forEach((arg, i) => {
-    const value = arg === '-c' ? (args[i + 1] ?? '') : '';
-    const code =
-      /^(?:alias\.[^=]+=!|core\.(?:pager|editor|sshCommand|fsmonitor)=|credential\.helper=!|diff\.external=)(.+)$/.exec(
-        value,
-      )?.[1];
-    if (code !== undefined) runCode(call, code);
-    if (/^alias\./.test(arg) && (args[i + 1] ?? '').startsWith('!')) runCode(call, (args[i + 1] ?? '').slice(1));
+    const [, key = '', value = ''] = /^([\w.-]+)=([\s\S]+)$/.exec(arg === '-c' ? (args[i + 1] ?? '') : '') ?? [];
+    runSetting(call, key, value);
+    // `git config KEY VALUE`, `git config set KEY VALUE`.
+    if (args.includes('config') && args[i + 1] !== undefined) runSetting(call, arg, args[i + 1] ?? '');
   });
   const { operands, values } = readOptions(call.argv.slice(1), ['-C', '-c', '--git-dir', '--work-tree']);
   const { cwd } = call.frame.scope;
@@ -95,6 +113,16 @@ const git: Judge = (call) => {
   if (tree !== undefined && /^(?:checkout|reset|clean|restore|read-tree)$/.test(plain(operands[0] ?? '')))
     touch(call, tree, 'remove tree');
 };
+
+const gitKeys =
+  /^(?:core\.(?:pager|editor|sshCommand|fsmonitor|askPass|gitProxy|alternateRefsCommand)|sequence\.editor|pager\.[\w-]+|diff\.external|diff\.[\w-]+\.(?:command|textconv)|filter\.[\w-]+\.(?:clean|smudge|process)|merge\.[\w-]+\.driver|(?:difftool|mergetool|browser|man|trailer)\.[\w-]+\.(?:cmd|command)|gpg(?:\.\w+)?\.program|credential\.helper|interactive\.diffFilter|uploadpack\.packObjectsHook|sendemail\.\w*cmd|remote\.[\w-]+\.(?:uploadpack|receivepack|vcs)|alias\.[\w-]+)$/i;
+
+/** A setting of Git whose value is run. */
+function runSetting(call: Call, key: string, value: string): void {
+  if (!gitKeys.test(key)) return;
+  const code = value.replace(/^!/, '');
+  if (!/^(?:alias|credential)\./i.test(key) || value.startsWith('!')) runCode(call, code);
+}
 
 /** `vim -c ':!command'`, `ed`, `man -P command`, `zip -TT command` and the like. */
 const shellEscape: Judge = (call) => {
@@ -137,6 +165,7 @@ const make: Judge = (call) => {
     const recipe =
       code === undefined ? undefined : (/(?::?;|:|\t|\$\(shell)\s*;?[@+-]*(.+?)\)?$/.exec(code)?.[1] ?? undefined);
     if (recipe !== undefined) runCode(call, recipe);
+    for (const one of code?.includes('\n') ? recipesIn(code) : []) runCode(call, one);
   }
   const { values } = readOptions(call.argv.slice(1), ['-f', '--file', '--makefile', '-C', '-j', '-I', '-o', '-W']);
   const file = values.get('-f') ?? values.get('--file') ?? values.get('--makefile');
@@ -177,6 +206,12 @@ export const otherJudges: Judges = {
   'ssh-keygen': (call, again) => {
     verifier(call, again);
     if (call.argv.some((arg) => plain(arg) === '-A')) call.frame.scan.down.delete('host keys');
+    const { flags, values } = readOptions(call.argv.slice(1), ['-f', '-t', '-b', '-C', '-N', '-P', '-m', '-O', '-Y']);
+    const made = plain(values.get('-f') ?? '');
+    const isMade = !['-l', '-y', '-R', '-F', '-e', '-i', '-B', '-H', '-p', '-c', '-L', '-Y'].some((one) =>
+      flags.has(one),
+    );
+    if (isMade && made.startsWith('/') && !/\/\.?ssh\//.test(made)) touch(call, made, 'empty');
   },
   'dpkg-reconfigure': (call) => {
     if (call.argv.some((arg) => plain(arg) === 'openssh-server')) call.frame.scan.down.delete('host keys');
@@ -184,6 +219,11 @@ export const otherJudges: Judges = {
   docker,
   podman: docker,
   nerdctl: docker,
+  ctr: containerd,
+  kubectl: copiedOut,
+  oc: copiedOut,
+  lxc: copiedOut,
+  incus: copiedOut,
   git,
   vim: shellEscape,
   vi: shellEscape,

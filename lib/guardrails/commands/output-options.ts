@@ -49,6 +49,7 @@ const rows: readonly Row[] = [
   { programs: 'ld gcc cc g++ clang as nasm tcc go rustc', options: '-o' },
   { programs: 'split', values: '-a -b -C -l -n --filter', prefix: { operand: 1 } },
   { programs: 'csplit', values: '-b -n', prefix: { option: '-f' } },
+  { programs: 'csplit', values: '-f -n', prefix: { option: '-b' } },
   { programs: 'ffmpeg sox convert magick', operands: [-1], above: 0 },
   { programs: 'mysqldump', options: '-r --result-file' },
   { programs: 'pg_dump pg_dumpall pg_restore', options: '-f --file' },
@@ -60,6 +61,11 @@ const rows: readonly Row[] = [
   { programs: 'mkfifo', operands: [0] },
   { programs: 'iptables-save ip6tables-save', options: '-f --file' },
   { programs: 'dot gnuplot', options: '-o' },
+  { programs: 'logsave', operands: [0] },
+  { programs: 'screen', options: '-Logfile' },
+  { programs: 'rlwrap', options: '-l --logfile -H --history-filename' },
+  { programs: 'varnishncsa varnishlog', options: '-w' },
+  { programs: 'less', options: '-o -O --log-file --LOG-FILE' },
 ];
 
 const judge =

@@ -2,7 +2,10 @@
 import { isAgentName, isNetworkService, isReachService, isVitalService } from '../protected-names.ts';
 import type { RuleId } from '../rules.ts';
 import { type Call, programOf, readOptions, reportCall } from '../shell/call.ts';
+import { laterCode } from '../shell/later.ts';
 import { hasGlob, hole, patternOf, plain, withGlobs } from '../shell/marks.ts';
+import { contentOf } from '../shell/redirect.ts';
+import { runCode } from '../shell/shells.ts';
 import type { Judge, Judges } from './judge.ts';
 
 /** The rule that protects a service from being stopped, disabled or masked. */
@@ -67,6 +70,8 @@ const systemctl: Judge = (call) => {
   ]);
   const [verb = '', ...units] = operands.map(plain);
   if (flags.has('--user')) return;
+  // A unit from another place.
+  if (/^(?:link|enable|start|restart|reenable)$/.test(verb)) for (const unit of units) runUnit(call, unit);
   if (powers.test(verb)) reportCall(call, 'G0301', verb);
   else if (stops.test(verb)) stop(call, operands.slice(1));
   else if (/^(?:isolate|start|restart|try-restart|reload-or-restart|enable|set-default|add-wants|default)$/.test(verb))
@@ -74,6 +79,13 @@ const systemctl: Judge = (call) => {
   else if (/^(?:set-property|edit)$/.test(verb) && isAgentName(units[0] ?? '')) reportCall(call, 'G0401', units[0]);
   else if (verb === '' || verb === hole) return;
 };
+
+/** What a unit runs, that the source itself has written somewhere else. */
+function runUnit(call: Call, unit: string): void {
+  if (!unit.startsWith('/')) return;
+  const content = contentOf(call.frame, unit);
+  for (const code of laterCode(`/etc/systemd/system/${programOf(unit)}`, content)) runCode(call, code);
+}
 
 function targets(call: Call, verb: string, units: readonly string[]): void {
   for (const unit of units) {
@@ -88,8 +100,10 @@ function targets(call: Call, verb: string, units: readonly string[]): void {
   }
 }
 
-const service: Judge = (call) => {
+const service: Judge = (call, again) => {
   const args = call.argv.slice(1).map(plain);
+  // Out of the directory of the scripts.
+  if (/(?:^|\/)\.\.\//.test(args[0] ?? '')) again([`/etc/init.d/${args[0]}`, ...call.argv.slice(2)]);
   const isName = programOf(call.argv[0] ?? '') !== 'rc-service' || !args[0]?.startsWith('-');
   const [name = '', verb = ''] = isName ? args : args.slice(1);
   if (/^(?:stop|zap|force-stop|down|shutdown)$/.test(verb)) stop(call, [name]);

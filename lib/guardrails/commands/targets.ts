@@ -4,6 +4,7 @@ import { normalizePath } from '../paths.ts';
 import { type Call, programOf, readOptions, reportCall, touch } from '../shell/call.ts';
 import { hole, plain, withGlobs } from '../shell/marks.ts';
 import { judgePlace } from '../shell/places.ts';
+import { contentOf } from '../shell/redirect.ts';
 import { judgeWrite } from '../shell/write.ts';
 import type { Judge, Judges } from './judge.ts';
 
@@ -42,17 +43,37 @@ function write(call: Call, path: string | undefined): void {
   });
 }
 
-/** Every operand is changed in its place. */
-const inPlace: Judge = (call) => {
-  for (const path of readOptions(call.argv.slice(1), ['-c', '--cmd', '-S', '-s', '-u', '-T', '-i']).operands)
-    if (plain(path).startsWith('/')) touch(call, path, 'edit');
-};
+/** Every operand is changed in its place, if an option says so or none is needed. */
+const inPlace =
+  (options: readonly string[] = [], values: readonly string[] = []): Judge =>
+  (call) => {
+    const texts = call.argv.map(plain);
+    // Only told about.
+    if (texts.some((arg) => /^(?:-i[a-z]{1,8}|--info(?:=.*)?)$/.test(arg) && arg !== '-inplace')) return;
+    if (options.length > 0 && !texts.some((arg) => options.some((one) => arg === one || arg.startsWith(`${one}=`))))
+      return;
+    for (const path of readOptions(call.argv.slice(1), values).operands)
+      if (plain(path).startsWith('/')) touch(call, path, 'edit');
+  };
 
 /** An editor that is told what to do, so that nobody looks at what it does. */
 const editor: Judge = (call) => {
   const args = call.argv.slice(1).map(plain);
-  const isTold = call.frame.stdin !== '' || args.some((arg) => /^(?:-c|--cmd|-es|-Es|-s|-e|\+.+|-sc|-scx)$/.test(arg));
-  if (isTold) inPlace(call, () => '');
+  const isTold =
+    call.frame.stdin !== '' ||
+    args.some((arg) =>
+      /^(?:-c|--cmd|-es|-Es|-s|-e|\+.+|-sc|-scx|--eval|-eval|--execute|--?batch|-f|--funcall)$/.test(arg),
+    );
+  if (!isTold) return;
+  const isEmptied = args.some((arg) =>
+    /(?:^|[|+:])\s*(?:silent!?\s+)?(?:%|1,\$|g\/.*\/)\s*d(?:elete)?\b|erase-buffer/.test(arg),
+  );
+  const { operands } = readOptions(
+    call.argv.slice(1).filter((arg) => !/^-[eE]?s?$/.test(plain(arg))),
+    ['-c', '--cmd', '-S', '-u', '-T', '-i', '-f', '-l', '--eval', '--load', '--funcall', '--execute'],
+  );
+  for (const path of [...operands, ...args.filter((_, i) => /^--(?:visit|find-file|file)$/.test(args[i - 1] ?? ''))])
+    if (plain(path).startsWith('/')) touch(call, path, isEmptied ? 'empty' : 'edit');
 };
 
 const patch: Judge = (call) => {
@@ -60,9 +81,29 @@ const patch: Judge = (call) => {
   const target = operands[0];
   if (target !== undefined) touch(call, target, 'edit');
   write(call, values.get('-o'));
+  const { cwd } = call.frame.scope;
+  const given = values.get('-d') ?? values.get('--directory') ?? cwd;
+  if (given === undefined) return;
+  const directory = normalizePath(given, cwd);
+  const file = values.get('-i') ?? values.get('--input') ?? operands[1];
+  const text = plain(file === undefined ? call.frame.stdin : contentOf(call.frame, file));
+  const depth = Number(plain(values.get('-p') ?? values.get('--strip') ?? ''));
+  const names = [...text.matchAll(/^(?:\+\+\+|---)\s+([^\s\ue000]+)/gm)].slice(0, 100).map(([, name = '']) => name);
+  for (const name of target === undefined ? names : []) {
+    const parts = name.split('/');
+    const kept = values.has('-p') || values.has('--strip') ? parts.slice(depth) : parts.slice(-1);
+    touch(call, `${directory}/${kept.join('/')}`, 'edit');
+  }
+  if (names.length === 0 && target === undefined && text !== '' && isSystem(directory))
+    reportCall(call, 'G0603', directory, 'unknown');
 };
 
+/** Where everything of a system is below. */
 const system = /^\/(?:etc|bin|sbin|lib|lib64|boot|root|usr|var\/lib)?$/;
+
+function isSystem(directory: string): boolean {
+  return system.test(directory);
+}
 
 /**
  * Unpacking: what is in the archive, nobody knows, but members that are named, and where they go. Over the whole of a
@@ -131,6 +172,9 @@ const awk: Judge = (call) => {
   for (const path of operands.slice(values.has('-f') ? 0 : 1)) touch(call, path, 'edit');
 };
 
+const outputOption =
+  /^(?:-o|-O|-o[NGXSA]|--?(?:out|output|out-?file|output-?file|log-?file|Logfile|log-output|report-?file|result-?file|save|save-to|save-as|write-to|dump-file|trace-file|file-out|csv-out|pcap-file))$/;
+
 /** Any program: what it says it writes to is judged, where that may never be anybody's output. */
 export function judgeOutputOption(call: Call): void {
   if (
@@ -142,9 +186,11 @@ export function judgeOutputOption(call: Call): void {
     return;
   call.argv.slice(1).forEach((arg, i) => {
     const text = plain(arg);
-    const value = /^(?:-o|-O|--out|--output|--outfile|--output-file)$/.test(text)
+    const value = outputOption.test(text)
       ? (call.argv[i + 2] ?? '')
-      : (/^(?:--output|--out|--outfile|--output-file)=([\s\S]+)$/.exec(arg)?.[1] ?? '');
+      : outputOption.test(text.replace(/=.*$/s, '')) && text.startsWith('--')
+        ? (/^[^=]*=([\s\S]+)$/.exec(arg)?.[1] ?? '')
+        : '';
     const isMade = /^grub2?-mkconfig$/.test(programOf(call.argv[0] ?? '')) && plain(value).startsWith('/boot/');
     if (!isMade && plain(value).startsWith('/') && judgePath(value, 'edit') !== undefined)
       touch(call, value, 'replace');
@@ -156,6 +202,53 @@ const qemuImg: Judge = (call) => {
   const verb = plain(operands[0] ?? '');
   const target = verb === 'create' ? operands[1] : verb === 'convert' ? operands.at(-1) : undefined;
   if (target !== undefined) touch(call, target, 'empty');
+};
+
+const sevenZip: Judge = (call) => {
+  const directory = call.argv.map(plain).find((arg) => /^-o\//.test(arg));
+  const replaces = call.argv.some((arg) => /^-(?:aoa|y)$/.test(plain(arg)));
+  if (/^[ex]$/.test(plain(call.argv[1] ?? '')) && directory !== undefined)
+    unpack(call, directory.slice(2), [], replaces);
+};
+
+/** `unrar x ARCHIVE [FILE…] DIRECTORY/` */
+const unrar: Judge = (call) => {
+  const { operands } = readOptions(call.argv.slice(1), []);
+  const directory = operands.slice(2).findLast((one) => plain(one).endsWith('/')) ?? call.frame.scope.cwd;
+  const replaces = call.argv.some((arg) => /^-(?:o\+|y)$/.test(plain(arg)));
+  if (/^[ex]$/.test(plain(operands[0] ?? '')) && directory !== undefined) unpack(call, directory, [], replaces);
+};
+
+/** Options of one dash may be long there, so they are looked for as they are. */
+function unpackTo(options: readonly string[], forced: readonly string[] = []): Judge {
+  return (call) => {
+    const args = call.argv.slice(1).map(plain);
+    const at = args.findIndex((arg) => options.includes(arg));
+    const attached = args.find((arg) => options.some((option) => arg.startsWith(`${option}=`)));
+    const directory = attached?.replace(/^[^=]*=/, '') ?? (at === -1 ? undefined : args[at + 1]);
+    if (directory !== undefined)
+      unpack(
+        call,
+        directory,
+        [],
+        args.some((arg) => forced.includes(arg)),
+      );
+  };
+}
+
+/** `pax -r`, and `pax -rw FILE… DIRECTORY`. */
+const pax: Judge = (call) => {
+  const { flags, operands } = readOptions(call.argv.slice(1), ['-f', '-s', '-o', '-x', '-b']);
+  const directory = flags.has('-w') ? operands.at(-1) : call.frame.scope.cwd;
+  if (!flags.has('-r') || directory === undefined) return;
+  const members = flags.has('-w') ? operands.slice(0, -1).map((one) => plain(one).replace(/^.*\//, '')) : operands;
+  unpack(call, directory, members, false);
+};
+
+/** `rename EXPRESSION FILE…`, `rename FROM TO FILE…` */
+const renamer: Judge = (call) => {
+  const { operands } = readOptions(call.argv.slice(1), ['-e', '-E', '-d']);
+  for (const path of operands.slice(1)) if (plain(path).startsWith('/')) touch(call, path, 'move');
 };
 
 export const targetJudges: Judges = {
@@ -174,23 +267,36 @@ export const targetJudges: Judges = {
   unzip,
   cpio,
   bsdcpio: cpio,
-  '7z': (call) => {
-    const directory = call.argv.map(plain).find((arg) => /^-o\//.test(arg));
-    if (/^[ex]$/.test(plain(call.argv[1] ?? '')) && directory !== undefined)
-      unpack(
-        call,
-        directory.slice(2),
-        [],
-        call.argv.some((arg) => plain(arg) === '-aoa'),
-      );
-  },
+  ...Object.fromEntries(['7z', '7za', '7zr', '7zz'].map((name) => [name, sevenZip])),
+  unrar,
+  rar: unrar,
+  unsquashfs: unpackTo(['-d', '-dest'], ['-f', '-force']),
+  unar: unpackTo(['-o', '-output-directory'], ['-f', '-force-overwrite']),
+  ar: unpackTo(['--output']),
+  bsdunzip: unzip,
+  pax,
   awk,
   gawk: awk,
+  ...Object.fromEntries(
+    'dos2unix unix2dos mac2unix recode rpl sd crudini ini-file fromdos todos nkf detab uconv'
+      .split(' ')
+      .map((name) => [name, inPlace()]),
+  ),
+  yq: inPlace(['-i', '--inplace', '-yi']),
+  xmlstarlet: inPlace(['-L', '--inplace']),
+  xml: inPlace(['-L', '--inplace']),
+  tidy: inPlace(['-m', '-modify']),
+  shfmt: inPlace(['-w']),
+  jaq: inPlace(['-i', '--in-place']),
+  dasel: inPlace(['put', 'delete']),
   vim: editor,
   vi: editor,
   nvim: editor,
   ex: editor,
   emacs: editor,
+  ...Object.fromEntries(
+    ['rename', 'prename', 'file-rename', 'perl-rename', 'rename.ul'].map((name) => [name, renamer]),
+  ),
   mmv: (call) => touch(call, withGlobs(plain(call.argv.find((arg) => plain(arg).startsWith('/')) ?? '')), 'move'),
   zip: (call) => write(call, readOptions(call.argv.slice(1), ['-x', '-i', '-P', '-T', '-TT']).operands[0]),
   'qemu-img': qemuImg,

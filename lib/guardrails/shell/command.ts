@@ -1,6 +1,6 @@
 /** Commands: finds out which program a call really runs, and hands it to whoever knows that program. */
 
-import { isPassive, judgeModelled, judgeUnmodelled } from '../commands/nets.ts';
+import { isPassive, judgeRest } from '../commands/nets.ts';
 import { judges } from '../commands/registry.ts';
 import { judgeOutputOption } from '../commands/targets.ts';
 import { normalizePath } from '../paths.ts';
@@ -97,9 +97,7 @@ export function runNamed(call: Call, program: string): string {
   if (interpreters.has(real.replace(/[\d.]+$/, ''))) runInterpreter(call, real.replace(/[\d.]+$/, ''));
   const judge = judges.get(real) ?? judges.get(real.replace(/\..*$/, ''));
   judge?.(call, again);
-  if (judge === undefined && !isPassive(real) && !interpreters.has(real.replace(/[\d.]+$/, '')))
-    judgeUnmodelled(call, real);
-  else if (!isPassive(real)) judgeModelled(call, real);
+  judgeRest(call, real, judge !== undefined || interpreters.has(real.replace(/[\d.]+$/, '')));
   judgeOutputOption(call);
   return outputOf(call, real);
 }

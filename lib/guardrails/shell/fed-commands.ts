@@ -2,7 +2,7 @@
 import { type Call, reportCall } from './call.ts';
 import { decodeEscapes } from './escapes.ts';
 import { jobPattern, runJob } from './jobs.ts';
-import { decoded, downloaded, hole, plain } from './marks.ts';
+import { decoded, downloaded, hole, plain, withGlobs } from './marks.ts';
 import { contentOf } from './redirect.ts';
 import { runCode } from './shells.ts';
 
@@ -35,7 +35,8 @@ export function xargs(
               ? text.replace(/\n$/, '').split('\0')
               : text.trim().split(/[\s\0]+/)
         ).slice(0, 32);
-  const known = items.map((item) => item.replace(/^(["'])(.*)\1$/, '$2') + origin);
+  // A pattern that was expanded before it was printed.
+  const known = items.map((item) => withGlobs(item.replace(/^(["'])(.*)\1$/, '$2')) + origin);
   const isEndless =
     /^y(?:es)?\ny(?:es)?\n/.test(text) && /^0$/.test(plain(values.get('-P') ?? values.get('--max-procs') ?? ''));
   if (isEndless) reportCall(call, 'G0302');
@@ -60,7 +61,11 @@ export function xargs(
 export function parallel(call: Call, operands: readonly string[], again: Again): string {
   const at = operands.findIndex((one) => /^::::?\+?$/.test(plain(one)));
   const command = at === -1 ? operands : operands.slice(0, at);
-  const items = at === -1 ? plain(call.frame.stdin).trim().split('\n') : operands.slice(at + 1);
+  const args = call.argv.map(plain);
+  const file = args[args.findIndex((arg) => /^(?:-a|--arg-file)$/.test(arg)) + 1];
+  const isFile = args.some((arg) => /^(?:-a|--arg-file)$/.test(arg));
+  const input = isFile ? contentOf(call.frame, file) : call.frame.stdin;
+  const items = at === -1 ? plain(input).trim().split('\n') : operands.slice(at + 1);
   const inner = { ...call, frame: { ...call.frame, stdin: '' } };
   for (const item of items.slice(0, 32)) {
     const isPlaced = command.some((part) => part.includes('{}'));

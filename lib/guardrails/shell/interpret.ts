@@ -151,10 +151,17 @@ function runAndOr({ first, rest }: Extract<Command, { type: 'and-or' }>, frame: 
   for (const { operator, command } of rest) {
     inner = where(inner, missing(before, frame, operator === '||'));
     const own = inner;
-    output += operator === '||' ? inBranch(own, () => runNode(command, own)) : runNode(command, own);
+    // What is behind an assignment happens; behind all else it may.
+    const isSure = operator === '&&' && isAssignment(before);
+    output += isSure ? runNode(command, own) : inBranch(own, () => runNode(command, own));
     before = command;
   }
   return output;
+}
+
+/** It succeeds, whatever else does. */
+function isAssignment(command: Command): boolean {
+  return command.type === 'simple' && command.words.length === 0;
 }
 
 function runPipeline(stages: readonly Command[], frame: Frame): string {

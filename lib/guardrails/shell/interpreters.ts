@@ -3,9 +3,12 @@
  * literals are read, joined and decoded, and judged as the commands and paths that they would be. Where such code
  * builds what it runs, that is unknown.
  */
+
+import { normalizePath } from '../paths.ts';
 import { type Call, readOptions, reportCall, reportDownloaded, touch } from './call.ts';
 import { decodeEscapes } from './escapes.ts';
 import { fold } from './folding.ts';
+import { literal, withGiven } from './given.ts';
 import { decoded, downloaded, hasHole, hole, plain, withGlobs, withoutGlobs, withoutRuns } from './marks.ts';
 import { contentOf } from './redirect.ts';
 import { runCode } from './shells.ts';
@@ -36,6 +39,40 @@ export const interpreters: ReadonlySet<string> = new Set([
   'wish',
   'irb',
   'jrunscript',
+  'jjs',
+  'jshell',
+  'groovy',
+  'scala',
+  'kotlin',
+  'clojure',
+  'clj',
+  'sbcl',
+  'clisp',
+  'ecl',
+  'racket',
+  'csi',
+  'gosh',
+  'ghc',
+  'ghci',
+  'runghc',
+  'ocaml',
+  'erl',
+  'elixir',
+  'iex',
+  'crystal',
+  'raku',
+  'pike',
+  'fennel',
+  'janet',
+  'octave',
+  'octave-cli',
+  'R',
+  'sage',
+  'slsh',
+  'pry',
+  'rake',
+  'knife',
+  'cpan',
   'guile',
   'vim',
   'vi',
@@ -46,37 +83,45 @@ export const interpreters: ReadonlySet<string> = new Set([
 ]);
 
 /** Options whose value is code, for all of them. */
-const codeOptions = ['-c', '-e', '-E', '-r', '-p', '-n', '--eval', '--print', '-cmd', '-W'];
+const codeOptions = ['-c', '-e', '-E', '-r', '-p', '-n', '--eval', '--print', '-cmd', '-W', '-eval', '-x', '--execute'];
 
 export function runInterpreter(call: Call, program: string): void {
   const args = call.argv.slice(1);
   const codes: string[] = [];
+  const add = (code: string, given: readonly string[]) => {
+    const isLoop = args.some((arg) => /^-[a-zA-Z0-9]*[np]/.test(plain(arg)));
+    codes.push(withGiven(call, program, code, given, isLoop));
+  };
   const encoded = /^(?:pwsh|powershell)$/.test(program) ? encodedCommand(args) : undefined;
   if (encoded !== undefined) {
     reportCall(call, 'G0502');
     codes.push(encoded);
   }
-  if (/^[gmn]?awk$/.test(program)) {
-    const { values, operands } = readOptions(args, ['-F', '-v', '-f', '-e', '--source']);
-    if (!values.has('-f')) codes.push(values.get('-e') ?? operands[0] ?? '');
-  } else {
+  if (/^[gmn]?awk$/.test(program)) codes.push(...awkCode(call, program));
+  else {
     args.forEach((arg, i) => {
       const text = plain(arg);
       const isCode =
         codeOptions.includes(text) ||
         (/^-[a-zA-Z0-9]*[ceErp]$/.test(text) && !/^-[a-zA-Z0-9]*\d$/.test(text)) ||
         /^-[a-z0-9]+e$/i.test(text);
-      if (isCode && args[i + 1] !== undefined) codes.push(args[i + 1] ?? '');
-      else if (/^--(?:eval|print|command)=/.test(text)) codes.push(text.slice(text.indexOf('=') + 1));
+      if (isCode && args[i + 1] !== undefined) add(args[i + 1] ?? '', behind(args, i + 2));
+      else if (/^--(?:eval|print|command)=/.test(text)) add(text.slice(text.indexOf('=') + 1), behind(args, i + 1));
+      else if (text === '-S' && /^(?:vim|vi|nvim|ex)$/.test(program)) codes.push(...vimLines(call, args[i + 1] ?? ''));
       else if (/^\+:?!|^-c:?!/.test(text)) codes.push(`system("${text.replace(/^[+:!c-]+/, '')}")`);
     });
-    const file = args.find((arg) => !plain(arg).startsWith('-'));
+    const at = args.findIndex((arg) => !/^-./.test(plain(arg)));
+    const file = args[at];
     const readsInput =
       codes.length === 0 &&
       (file === undefined || plain(file) === '-' || plain(file) === '/dev/stdin') &&
       !args.some((arg) => plain(arg) === '-m' || /^--?(?:version|help|V|v)$/.test(plain(arg)));
-    if (readsInput && call.frame.stdin !== '') codes.push(call.frame.stdin);
-    else if (codes.length === 0 && file !== undefined) codes.push(...fileCode(call, file));
+    const given = { ...call, frame: { ...call.frame, stdin: hole } };
+    const dash = args.findIndex((arg) => /^(?:-|\/dev\/stdin)$/.test(plain(arg)));
+    if (readsInput && call.frame.stdin !== '')
+      codes.push(withGiven(given, program, call.frame.stdin, dash === -1 ? [] : args.slice(dash + 1)));
+    else if (codes.length === 0 && file !== undefined)
+      for (const code of fileCode(call, file)) add(code, args.slice(at + 1));
   }
   if (/^(?:perl|ruby)$/.test(program) && args.some((arg) => /^-\w*i/.test(plain(arg)))) {
     for (const arg of args) if (plain(arg).startsWith('/')) touch(call, arg, 'edit');
@@ -86,6 +131,74 @@ export function runInterpreter(call: Call, program: string): void {
     judgeCode(call, code);
     if (/^(?:tclsh|wish|expect)$/.test(program)) judgeTcl(call, code);
   }
+}
+
+/** Commands of an editor, in a file that the source has written. */
+function vimLines(call: Call, file: string): string[] {
+  return fileCode(call, file).flatMap((content) =>
+    plain(content)
+      .split('\n', 100)
+      .map((line) =>
+        line.replace(/^\s*:*\s*(?:silent!?\s+)?!(.*)$/, (_, command: string) => `system(${literal(command)})`),
+      ),
+  );
+}
+
+/** Arguments of the code itself: those behind it and behind the options of its interpreter. */
+function behind(args: readonly string[], from: number): readonly string[] {
+  const at = args.findIndex((arg, i) => i >= from && !/^-[^-]/.test(plain(arg)));
+  return at === -1 ? [] : args.slice(plain(args[at] ?? '') === '--' ? at + 1 : at);
+}
+
+/** A program of awk, once for each of the first lines that it is known to read. */
+function awkCode(call: Call, program: string): string[] {
+  const args = call.argv.slice(1);
+  const { values, operands } = readOptions(args, ['-F', '-v', '-f', '-e', '--source', '--file', '--assign']);
+  const file = values.get('-f') ?? values.get('--file');
+  const isOperand = file === undefined && !values.has('-e') && !values.has('--source');
+  const written = isOperand
+    ? [operands[0] ?? '']
+    : file === undefined
+      ? [values.get('-e') ?? values.get('--source') ?? '']
+      : fileCode(call, file);
+  const rest = isOperand ? operands.slice(1) : operands;
+  const set = [
+    ...args.flatMap((arg, i) => (/^(?:-v|--assign)$/.test(plain(arg)) ? [args[i + 1] ?? ''] : [])),
+    ...args
+      .map((arg) => plain(arg).replace(/^(?:-v|--assign=)(?=\w+=)/, ''))
+      .filter((arg) => /^[A-Za-z_]\w*=/.test(arg)),
+  ].slice(0, 20);
+  const assigned = set.map((one) => {
+    const [, name = '', value = ''] = /^(\w+)=([\s\S]*)$/.exec(withoutGlobs(plain(one))) ?? [];
+    return name === '' || value.includes(hole) ? '' : `${name}=${literal(value)};\n`;
+  });
+  const stdin = plain(call.frame.stdin);
+  const isRead = rest.every((one) => /^(?:-|\w+=.*)$/.test(plain(one))) && stdin !== '' && !stdin.includes(hole);
+  const separator = plain(values.get('-F') ?? '');
+  return written.flatMap((code) => {
+    const text = assigned.join('') + withGiven(call, program, code, rest);
+    const asksLine = isRead && /\$(?:\d|NF)/.test(text) && /system|[|>]|getline/.test(text) && text.length < 4000;
+    if (!asksLine) return [text];
+    return stdin
+      .split('\n', 8)
+      .filter((line) => line !== '' && line.length < 2000)
+      .map((line) => withFields(text, line, separator));
+  });
+}
+
+/** The fields of one line, where they stand outside of strings. */
+function withFields(code: string, line: string, separator: string): string {
+  const fields = separator === '' ? line.trim().split(/\s+/) : line.split(separator);
+  return code
+    .split(/("(?:[^"\\]|\\[\s\S])*")/)
+    .map((piece) =>
+      piece.startsWith('"')
+        ? piece
+        : piece.replace(/\$(\d{1,3}|NF)\b(?!\s*=[^=])/g, (_, key: string) =>
+            literal(key === '0' ? line : (fields[key === 'NF' ? fields.length - 1 : Number(key) - 1] ?? '')),
+          ),
+    )
+    .join('');
 }
 
 /** `python -m MODULE`: code that some take as arguments, and archives that others unpack. */
@@ -146,7 +259,7 @@ const starts =
 const removes =
   /\b(?:RemoveAll|remove_dir_all|remove_file|deleteRecursively|Files\.delete|File\.Delete|Directory\.Delete|rmtree|rmdir(?:Sync|s)?|removedirs|unlink(?:Sync)?|remove(?:_tree|_entry|_dir)?|rm(?:Sync|_rf|_r|_f)?|remove_entry_secure|delete(?:-directory|-file)?|rimraf|truncate(?:Sync)?|FileUtils|move|rename(?:Sync)?|chmod(?:Sync|_R)?|chown(?:Sync|_R)?|lchown|symlink)\b/;
 const writes =
-  /\b(?:open|fopen|file_put_contents|writeFile(?:Sync)?|appendFile(?:Sync)?|createWriteStream|write_text|write_bytes|File\.(?:write|open)|IO\.write|sysopen|copyfile|print\s*>)\b|>\s*["']/;
+  /\b(?:open|fopen|file_put_contents|writeFile(?:Sync)?|appendFile(?:Sync)?|createWriteStream|writefile|write-region|append-to-file|copy-file|write_text|write_bytes|File\.(?:write|open)|IO\.write|sysopen|copyfile|print\s*>)\b|>\s*["']/;
 const builds =
   /\b(?:b64decode|decode_base64|urlsafe_b64decode|atob|fromhex|unhexlify|a2b_\w+|unpack|pack|decode64|base64_decode|str_rot13|gzinflate|gzuncompress|rot13|fromCharCode|decompress|marshal|codecs)\b|Buffer\.from\([^)]*['"](?:base64|hex)['"]/;
 const evaluates =
@@ -158,6 +271,9 @@ const fetches =
 const sockets =
   /\b(?:socket|fsockopen|TCPSocket|Socket|net\.connect|net\.Socket|createConnection|IO::Socket)\b|\bconnect\(\d+|\brequire\(['"`](?:node:)?(?:net|tls)['"`]/;
 
+/** A string, that stays, or a comment. */
+const comments = /("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(^|\s)#(?!\{).*$/gm;
+
 /** Judges code by what is written in it. Attacker-controlled. */
 export function judgeCode(call: Call, code: string): void {
   if (code.includes(downloaded)) reportCall(call, 'G0501');
@@ -167,7 +283,7 @@ export function judgeCode(call: Call, code: string): void {
     if (text !== '' && !code.includes(downloaded) && !code.includes(decoded)) reportCall(call, 'G0602');
     return;
   }
-  const written = withoutRuns(text).replace(/(^|\s)#(?!\{).*$/gm, '$1');
+  const written = withoutRuns(text).replace(comments, '$1$2');
   const calm = fold(written);
   judgeSinks(call, calm, runnersOf(call, text));
   if (
@@ -346,7 +462,10 @@ function listsOf(code: string, literals: readonly Literal[]): string[][] {
 function judgeWritten(call: Call, code: string, literals: readonly Literal[]): void {
   for (const { value, end, start } of literals) {
     const [, arrows, opened] = /^\s*\+?(>{1,2})\s*(\/\S+)/.exec(value) ?? [];
-    if (opened !== undefined) touch(call, opened, arrows === '>>' ? 'edit' : 'empty');
+    if (opened !== undefined) {
+      touch(call, opened, arrows === '>>' ? 'edit' : 'empty');
+      call.frame.scan.files.set(normalizePath(opened, call.frame.scope.cwd), contentIn(code, literals, value));
+    }
     if (!value.startsWith('/')) continue;
     const after = code.slice(end, end + 24);
     const before = code.slice(Math.max(0, start - 40), start);
@@ -360,9 +479,17 @@ function judgeWritten(call: Call, code: string, literals: readonly Literal[]): v
       />\s*["']?\s*$/.test(before) ||
       /^\)\.write_/.test(after) ||
       /["'][>+]+["']?\s*,\s*$/.test(before);
-    if (isWritten && !isOpenedToRead)
-      touch(call, value, /["']a/.test(after) || /append/i.test(before) || />>/.test(before) ? 'edit' : 'empty');
+    if (!isWritten || isOpenedToRead) continue;
+    call.frame.scan.files.set(normalizePath(value, call.frame.scope.cwd), contentIn(code, literals, value));
+    touch(call, value, /["']a/.test(after) || /append/i.test(before) || />>/.test(before) ? 'edit' : 'empty');
   }
+}
+
+/** What code writes, where it says so in strings; a hole where it may be more. */
+function contentIn(code: string, literals: readonly Literal[], path: string): string {
+  const others = literals.filter(({ value }) => value !== path && !/^[rwabx+]{1,3}$/.test(value));
+  const isPlain = others.length > 0 && !/[$%]\w|\b(?:join|format|read|argv|input)\b/i.test(code);
+  return isPlain ? `${others.map(({ value }) => value).join('\n')}\n` : hole;
 }
 
 function lineOf(call: Call) {

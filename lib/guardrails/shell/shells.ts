@@ -22,6 +22,19 @@ const shells = new Set([
   'fish',
   'yash',
   'sash',
+  'posh',
+  'lksh',
+  'oksh',
+  'loksh',
+  'osh',
+  'ysh',
+  'bosh',
+  'mrsh',
+  'es',
+  'rc',
+  'elvish',
+  'nu',
+  'xonsh',
 ]);
 
 export function isShell(program: string): boolean {
@@ -39,7 +52,7 @@ export function runShell(call: Call, program: string): string {
     if (/^-[a-zA-Z]*c[a-zA-Z]*$/.test(arg) || arg === '--command') {
       const at = args.findIndex((one, index) => index > i && !/^[-+]/.test(plain(one)));
       const positional = args.slice(at + 2);
-      return runCode(call, args[at] ?? '', at === -1 ? undefined : positional, args[at + 1]);
+      return runCode(call, written(program, args[at] ?? ''), at === -1 ? undefined : positional, args[at + 1]);
     }
     if (/^--(?:rcfile|init-file)$/.test(arg)) runScript(call, args[i + 1] ?? '', []);
     if (/^--(?:rcfile|init-file)$/.test(arg) || /^[-+][a-zA-Z]*[oO]$/.test(arg)) i += 1;
@@ -48,6 +61,11 @@ export function runShell(call: Call, program: string): string {
     else if (!/^[-+]/.test(arg)) return runScript(call, args[i] ?? '', args.slice(i + 1));
   }
   return runStdin(call, program);
+}
+
+/** In `zsh` and `csh`, `>!` is what `>|` is elsewhere. */
+function written(program: string, code: string): string {
+  return /^(?:zsh|t?csh)/.test(program) ? code.replace(/(>&?)!(?=[\s/])/g, '$1') : code;
 }
 
 function runItself(call: Call): string {

@@ -16,7 +16,7 @@ type Runners = {
 };
 
 const starters =
-  /(?<![\w$>])(?:(?:os|IO|io|Open3|subprocess|sp|posix|commands|Kernel|Process|pty|child_process|cp)\s*(?:\.|::)\s*|(?:child_process["'`]\s*\))\s*\.\s*)?(?:system|popen[234]?|execute|getoutput|getstatusoutput|shell_exec|passthru|proc_open|pcntl_exec|check_call|check_output|Popen|exec(?:File)?Sync|execFile|spawnSync|exec[lv]p?e?|spawn[lv]p?e?|posix_spawnp?|capture2e?|capture3|pipeline|call-process|shell-command|(?<=subprocess\.)(?:run|call)|(?<=(?:pty|Process|child_process|cp)\s*(?:\.|::))(?:spawn|exec|fork)|(?<=["'`]\)\.)(?:spawn|exec|execFile|fork)|(?<=sp\.)(?:run|call))\b(?!\s*[=:]|\w)/g;
+  /(?<![\w$>])(?:(?:os|IO|io|Open3|subprocess|sp|posix|commands|Kernel|Process|pty|child_process|cp)\s*(?:\.|::)\s*|(?:child_process["'`]\s*\))\s*\.\s*)?(?:system|sh(?=\s*\(?\s*["'])|popen[234]?|execute|getoutput|getstatusoutput|shell_exec|passthru|proc_open|pcntl_exec|check_call|check_output|Popen|exec(?:File)?Sync|execFile|spawnSync|exec[lv]p?e?|spawn[lv]p?e?|posix_spawnp?|capture2e?|capture3|pipeline|call-process|shell-command|(?<=subprocess\.)(?:run|call)|(?<=(?:pty|Process|child_process|cp)\s*(?:\.|::))(?:spawn|exec|fork)|(?<=["'`]\)\.)(?:spawn|exec|execFile|fork)|(?<=sp\.)(?:run|call))\b(?!\s*[=:]|\w)/g;
 const evaluators =
   /(?<![\w$>.-])(?:eval|exec|compile|loadstring|instance_eval|class_eval|create_function|assert|new Function|Function|runInThisContext|runInNewContext)\s*(?=[("'`$])/g;
 const removers =

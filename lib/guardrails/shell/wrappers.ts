@@ -1,12 +1,13 @@
 /** Wrappers: programs whose arguments are another command. One row says how to find it. */
 
-import { type Call, programOf, quote, readOptions, reportCall } from './call.ts';
+import { type Call, programOf, quote, readOptions, reportCall, touch } from './call.ts';
 import { crontab, parallel, xargs } from './fed-commands.ts';
 import { hole, plain, quoted } from './marks.ts';
 import { settingPrinters } from './output-kinds.ts';
 import { isProgram } from './programs.ts';
 import { contentOf } from './redirect.ts';
 import { runCode } from './shells.ts';
+import { isTelling, trial } from './trial.ts';
 
 type Again = (argv: readonly string[], changes?: Partial<Call>) => string;
 
@@ -58,6 +59,7 @@ export const wrappers: ReadonlyMap<string, Wrapper> = new Map([
   ['fakechroot', plainWrapper],
   ['arch-chroot', wrapper('u', { skip: 1 })],
   ['schroot', wrapper('c d u chroot directory user')],
+  ['choom', wrapper('n p adjust pid')],
   ['nsenter', wrapper('t S G target setuid setgid')],
   ['unshare', wrapper('S G R w setuid setgid root wd')],
   ['setpriv', wrapper('reuid regid groups securebits')],
@@ -69,7 +71,7 @@ export const wrappers: ReadonlyMap<string, Wrapper> = new Map([
   [
     'systemd-run',
     wrapper(
-      'p M E u t H property machine setenv unit description slice on-active on-boot on-calendar on-startup on-unit-active uid gid nice working-directory service-type timer-property',
+      'p M E u H property machine setenv unit description slice on-active on-boot on-calendar on-startup on-unit-active uid gid nice working-directory service-type timer-property',
     ),
   ],
   ['systemd-inhibit', wrapper('what who why mode')],
@@ -127,8 +129,20 @@ export const wrappers: ReadonlyMap<string, Wrapper> = new Map([
     'aa-exec',
     'chronic',
     'ifne',
-    'mispipe',
     'run-one',
+    'faketime',
+    'grc',
+    'distcc',
+    'ccache',
+    'zrun',
+    'gnome-terminal',
+    'konsole',
+    'xfce4-terminal',
+    'alacritty',
+    'kitty',
+    'foot',
+    'urxvt',
+    'rxvt',
     'run-this-one',
     'keep-one-running',
     'tini',
@@ -199,7 +213,6 @@ export const wrappers: ReadonlyMap<string, Wrapper> = new Map([
     'torsocks',
     'proxychains',
     'catchsegv',
-    'choom',
     'prlimit',
     'ktrace',
     'dtruss',
@@ -281,6 +294,10 @@ export function runWrapped(call: Call, found: Wrapper, again: Again): string {
       // Without a command: a shell on the standard input.
       return call.frame.stdin === '' || call.frame.stdin === hole ? '' : runCode(call, call.frame.stdin);
     case 'ssh':
+      for (const [, code = ''] of plain(contentOf(call.frame, values.get('-F') ?? '/dev/null')).matchAll(
+        /^\s*(?:Proxy|Local|KnownHosts)Command[\s=]+(?!none)(.+)$/gim,
+      ))
+        runCode(call, code);
       for (const arg of call.argv) {
         const code = /^(?:-o)?(?:Proxy|Local|KnownHosts)Command=(.+)$/i.exec(plain(arg))?.[1];
         if (code !== undefined && code !== 'none') runCode(call, code);
@@ -297,6 +314,7 @@ export function runWrapped(call: Call, found: Wrapper, again: Again): string {
       break;
     default:
   }
+  judgeValues(call, values);
   const all = dropAssignments(operands.slice(found.skip));
   // Options may stand behind what is skipped, and of some wrappers there are too many to know.
   const at =
@@ -307,6 +325,17 @@ export function runWrapped(call: Call, found: Wrapper, again: Again): string {
   if (inner.length === 0) return settingPrinters.has(program) ? '' : hole;
   if (found.isJoined) return runCode(call, quoteOnlyHoles(inner));
   return again(inner);
+}
+
+/** What is taken for the value of an option may be the command, where a version of the wrapper has the option without one. */
+function judgeValues(call: Call, values: ReadonlyMap<string, string>): void {
+  for (const value of values.values()) {
+    const at = call.argv.indexOf(value);
+    if (at < 2 || !isProgram(programOf(value))) continue;
+    const found = trial(call.frame, (frame) => void frame.scan.runText(quote(call.argv.slice(at)), frame));
+    const told = found.find(({ rule }) => isTelling(rule));
+    if (told !== undefined) reportCall(call, 'G0606', told.reason);
+  }
 }
 
 /** A job of `at`: from a file, or the input. */
@@ -361,8 +390,19 @@ function startStop(call: Call, values: ReadonlyMap<string, string>, again: Again
 
 function gdb(call: Call, values: ReadonlyMap<string, string>, operands: readonly string[], again: Again): string {
   const args = call.argv.slice(1).map(plain);
-  const commands = args.flatMap((arg, i) => (/^--?(?:ex|eval-command)$/.test(arg) ? [args[i + 1] ?? ''] : []));
+  const commands = args.flatMap((arg, i) =>
+    /^--?(?:ex|eval-command)$/.test(arg)
+      ? [args[i + 1] ?? '']
+      : /^--?(?:x|command)$/.test(arg)
+        ? plain(contentOf(call.frame, args[i + 1])).split('\n', 100)
+        : [],
+  );
   for (const command of commands) {
+    const [, written] =
+      /^\s*(?:(?:dump|append)\s+(?:\w+\s+)*?(?:value|memory)|generate-core-file|gcore|save\s+\w+|set\s+logging\s+file|maint(?:enance)?\s+print\s+\w+)\s+(\/\S+)/.exec(
+        command,
+      ) ?? [];
+    if (written !== undefined) touch(call, written, 'empty');
     const code = /^\s*(?:!|shell\s+|python\s+import os;?\s*os\.system\()(.*)$/.exec(command)?.[1];
     if (code !== undefined) runCode(call, code.replace(/^["']|["']\)?$/g, ''));
   }
