@@ -1,15 +1,6 @@
 /** Shell source that is made up: most of it is what shells accept, and some has a piece too many. */
 
-/** Mulberry32: the same seed gives the same source everywhere. */
-function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import { seededRandom } from '../sim/scheduler.ts';
 
 const words = [
   'a',
@@ -67,7 +58,7 @@ const strays = [
 ];
 
 export function generate(seed: number): string {
-  const next = random(seed);
+  const next = seededRandom(seed);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(next() * list.length)] as T;
   const command = (depth: number): string => {
     if (depth <= 0) return pick(words);

@@ -1,7 +1,7 @@
 /** Trials: what would be found if something were run, without saying that it is. */
 import type { Finding } from '../finding.ts';
 import type { RuleId } from '../rules.ts';
-import type { Frame } from './scan.ts';
+import { type Frame, forkScope } from './scan.ts';
 
 const stepsOfATrial = 4000;
 
@@ -35,17 +35,7 @@ export function trial(frame: Frame, work: (frame: Frame) => void): Finding[] {
     chains: new Map<string, string[]>(),
     firewall: [],
   };
-  const { scope } = frame;
-  const copy = {
-    ...scope,
-    variables: new Map(scope.variables),
-    functions: new Map(scope.functions),
-    aliases: new Map(scope.aliases),
-    inputs: new Map(scope.inputs),
-    outputs: new Map(scope.outputs),
-    directories: [...scope.directories],
-  };
-  work({ ...frame, scan: apart, scope: copy, stdin: '' });
+  work({ ...frame, scan: apart, scope: forkScope(frame.scope), stdin: '' });
   scan.steps -= given - Math.max(apart.steps, 0);
   return apart.findings.filter(({ verdict }) => verdict === 'dangerous');
 }
